@@ -1,0 +1,1 @@
+"""Attack cards and suites: package data, read by `robustmeta.attacks.card`."""

@@ -1,0 +1,5 @@
+"""`python -m robustmeta`: the command line."""
+
+from robustmeta.cli import main
+
+main()

@@ -1,0 +1,97 @@
+"""What every attack is: a callable inside a threat model, whose caller clips, measures and scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from robustmeta.errors import RobustMetaError, unknown
+from robustmeta.learners.base import Classifier
+
+NORMS = ("Linf", "L2")
+
+
+@dataclass(frozen=True)
+class Threat:
+    """The set an attack may move an image in: ||x_adv - x|| <= eps under `norm`, and x_adv in [0, 1].
+
+    norm: `Linf` or `L2`. eps: in [0, 1] pixel units (8/255, not 8); for L2 the length of the whole image's
+    difference, which may exceed 1. Raises `RobustMetaError` for an unknown norm or an eps out of range.
+    """
+
+    norm: str = "Linf"
+    eps: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.norm not in NORMS:
+            raise unknown("norm", self.norm, NORMS)
+        if not 0 <= self.eps or (self.norm == "Linf" and self.eps > 1):
+            raise RobustMetaError(
+                f"eps is {self.eps:g}; it must lie in [0, 1] pixel units, as 8/255 = {8 / 255:.4f} for images in [0, 1]"
+            )
+
+    def size(self, delta: Tensor) -> Tensor:
+        """The norm of each difference: `[..., C, H, W]` to `[...]`."""
+        flat = delta.flatten(-3)
+        return flat.abs().amax(-1) if self.norm == "Linf" else flat.norm(dim=-1)
+
+    def project(self, moved: Tensor, images: Tensor) -> Tensor:
+        """The nearest point to `moved` in the ball round `images` (both `[..., C, H, W]`), clipped to [0, 1]."""
+        if self.norm == "Linf":
+            moved = torch.maximum(torch.minimum(moved, images + self.eps), images - self.eps)
+        else:
+            delta = moved - images
+            moved = images + delta * _per_image(self.eps / self.size(delta).clamp_min(1e-12)).clamp_max(1)
+        return moved.clamp(0, 1)
+
+    def scaled(self, factor: float) -> "Threat":
+        """The same norm with eps times `factor`."""
+        return replace(self, eps=self.eps * factor)
+
+
+class Attack(Protocol):
+    """A callable that moves images so that a classifier errs.
+
+    It returns images `[T, Q, C, H, W]`; whatever it returns is projected into the threat by its caller, so no
+    attack can overstate itself. `seeds` gives each task its own random stream, so that the outcome of a task does
+    not depend on the tasks beside it; without it the global generator is used.
+    """
+
+    @property
+    def threat(self) -> Threat:
+        """The budget the attack stays inside."""
+        ...
+
+    def __call__(
+        self, classifier: Classifier, images: Tensor, labels: Tensor, seeds: Sequence[int] | None = None
+    ) -> Tensor:
+        """Images `[T, Q, C, H, W]` moved against `classifier`, for labels `[T, Q]`."""
+        ...
+
+
+def craft(
+    attack: Attack, classifier: Classifier, images: Tensor, labels: Tensor, seeds: Sequence[int] | None = None
+) -> Tensor:
+    """Run an attack and hold it to its word: the result `[T, Q, C, H, W]` is detached, finite and inside the threat.
+
+    Images the attack made NaN or infinite are put back: a failed attack, never a success.
+    """
+    images = images.detach()
+    with torch.enable_grad():
+        moved = attack(classifier, images, labels, seeds).detach()
+    finite = moved.isfinite().flatten(-3).all(-1)
+    return torch.where(_per_image(finite), attack.threat.project(moved.nan_to_num(), images), images)
+
+
+def uniform(like: Tensor, seeds: Sequence[int] | None) -> Tensor:
+    """Numbers from [0, 1) in the shape `[T, ...]` of `like`; task i draws from its own stream, seeded `seeds[i]`."""
+    if seeds is None:
+        return torch.rand_like(like)
+    draws = [torch.rand(like.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    return torch.stack(draws).to(like)
+
+
+def _per_image(values: Tensor) -> Tensor:
+    return values[..., None, None, None]

@@ -1,0 +1,88 @@
+"""Running someone else's attack code so that nothing but its result remains."""
+
+import io
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from robustmeta.learners.base import Classifier
+
+# Random generators and stdout belong to the whole process: two isolated attacks at once would mix them up.
+_ONE_AT_A_TIME = threading.RLock()
+
+
+class FrozenTask(nn.Module):
+    """One task's classifier as attack libraries like it: images `[B, C, H, W]` to logits `[B, ways]`.
+
+    The logits are shifted by their detached row minimum, which no softmax, margin or DLR loss can see; attacks
+    that take the wrong logits' maximum by masking with zeros do nothing where all logits are negative, as minus
+    distances are. The weights are detached, the mode is fixed, and there is one empty parameter that does not
+    train, by which libraries find the device.
+    """
+
+    def __init__(self, classifier: Classifier, index: int, device: torch.device) -> None:
+        super().__init__()
+        self.probe = nn.Parameter(torch.empty(0, device=device), requires_grad=False)
+        self.classifier = classifier.detach().task(index)
+        self.ways = classifier.ways
+        self.training = False
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Shifted logits `[B, ways]` of images `[B, C, H, W]`."""
+        logits: Tensor = self.classifier(images)
+        return logits - logits.detach().amin(-1, keepdim=True)
+
+    def train(self, mode: bool = True) -> "FrozenTask":
+        """Returns itself unchanged: the mode is fixed."""
+        return self
+
+
+@contextmanager
+def isolated(module: nn.Module, seed: int) -> Iterator[None]:
+    """Within it, torch's, numpy's and Python's random numbers start from `seed`, gradients are on, stdout is silent.
+
+    After it, also after an exception, all of that is as before, and so is everything `module` registers: the
+    mode of each submodule, buffers, `requires_grad` and `grad`. Threads take turns.
+    """
+    with _ONE_AT_A_TIME, _random_from(seed), _kept(module), redirect_stdout(io.StringIO()), torch.enable_grad():
+        yield
+
+
+@contextmanager
+def _random_from(seed: int) -> Iterator[None]:
+    ours, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is what attack code draws from
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices=devices):
+        try:
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002
+            yield
+        finally:
+            random.setstate(ours)
+            np.random.set_state(numpys)  # noqa: NPY002
+
+
+@contextmanager
+def _kept(module: nn.Module) -> Iterator[None]:
+    modes = [(part, part.training) for part in module.modules()]
+    buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
+    parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in module.parameters()]
+    try:
+        for parameter, _, _ in parameters:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+        for buffer, before in buffers:
+            if not torch.equal(buffer, before):  # writing would needlessly invalidate graphs that hold it
+                buffer.copy_(before)
+        for parameter, requires_grad, grad in parameters:
+            parameter.requires_grad_(requires_grad)
+            parameter.grad = grad

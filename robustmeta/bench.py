@@ -1,0 +1,145 @@
+"""A recipe, run: every row trained and evaluated, then the report."""
+
+import multiprocessing
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+from tqdm import tqdm
+
+from robustmeta.checkpoint import Checkpoint
+from robustmeta.assembly import suite_cards
+from robustmeta.attacks.base import Threat
+from robustmeta.errors import RobustMetaError
+from robustmeta.files import locked_folder, whole_file
+from robustmeta.job import Job
+from robustmeta.outcomes import Outcomes
+from robustmeta.provenance import about_row
+from robustmeta.recipe import Recipe, read
+from robustmeta.report.write import write_report
+from robustmeta.rows import curve_rows, episode_rows, result_rows
+from robustmeta.schema import Source
+
+Result = TypeVar("Result")
+
+
+def bench(
+    recipe: Recipe,
+    source: Source,
+    out: Path,
+    *,
+    root: Path | None = None,
+    device: str = "cpu",
+    workers: int = 1,
+    command: str = "robustmeta bench",
+    finished: Callable[[str], None] = lambda name: None,
+) -> pd.DataFrame:
+    """Train and evaluate every row of a recipe and write the report to the folder `out`; return the result rows.
+
+    Rows run side by side in `workers` processes of one thread each; the results do not depend on how many.
+    A folder that holds an unfinished run of the same recipe is gone on with.
+    finished: called with the name of each row when it is done.
+    Raises `RobustMetaError` if `out` cannot be written, is in use, or holds the run of another recipe.
+    """
+    with run_folder(recipe, out):
+        jobs = [Job(recipe, source, row, out, root, device) for row in recipe.rows]
+        outcomes = run_jobs(jobs, Job.run, workers, finished)
+        tables = [_tables(job, *outcomes[job.row.name]) for job in jobs]
+        results, episodes, curve = (pd.concat(frames, ignore_index=True) for frames in zip(*tables, strict=True))
+        write_report(out, results, episodes, curve, recipe.as_yaml(), command)
+    return results
+
+
+def _tables(job: Job, attacked: Outcomes, curve: Outcomes) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    about = about_row(job.recipe, job.row)
+    who = {key: about[key] for key in ("learner", "defense")}
+    eps_of = {f"{eps:g}": eps for eps in job.recipe.curve.eps}
+    return (
+        result_rows(attacked, job.recipe.threat, about, suite_cards(job.recipe, job.source)),
+        episode_rows(attacked, who),
+        curve_rows(curve, job.recipe.curve.attack, eps_of, who),
+    )
+
+
+@contextmanager
+def run_folder(recipe: Recipe, out: Path) -> Iterator[None]:
+    """Hold the folder of a run: locked against a second run, with `recipe.yaml` in it from the start."""
+    with locked_folder(out):
+        kept = out / "recipe.yaml"
+        if kept.exists():
+            held, _ = read(kept.read_text(encoding="utf-8"), str(kept))
+            if held != recipe:
+                raise RobustMetaError(
+                    f"{out} holds the run of another recipe ({held.name}, {held.hash}; this one is {recipe.name}, "
+                    f"{recipe.hash}); choose another folder with --out, or delete that one"
+                )
+        with whole_file(kept) as part:
+            part.write_text(recipe.as_yaml(), encoding="utf-8")
+        yield
+
+
+def run_jobs(
+    jobs: Sequence[Job], verb: Callable[[Job], Result], workers: int, finished: Callable[[str], None]
+) -> dict[str, Result]:
+    """`verb` of every job by the row's name, at most `workers` at a time, those with a defense (the longest) first."""
+    ordered = sorted(jobs, key=lambda job: not job.row.defense)
+    if workers == 1 or len(jobs) == 1:
+        results = {}
+        for job in ordered:
+            results[job.row.name] = verb(job)
+            finished(job.row.name)
+        return results
+    context = multiprocessing.get_context("spawn")
+    tqdm.set_lock(context.RLock())
+    pool = ProcessPoolExecutor(workers, context, initializer=tqdm.set_lock, initargs=(tqdm.get_lock(),))
+    futures: dict[Future[Result], str] = {}
+    try:
+        for position, job in enumerate(ordered):
+            futures[pool.submit(verb, replace(job, position=position))] = job.row.name
+        for future in as_completed(futures):
+            future.result()
+            finished(futures[future])
+    except BrokenProcessPool as error:
+        raise RobustMetaError("a worker process was killed; run the same command again to go on") from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return {name: future.result() for future, name in futures.items()}
+
+
+def evaluate_checkpoint(
+    path: Path,
+    attacks: str | Sequence[str],
+    test: dict[str, Any],
+    *,
+    eps: float | None = None,
+    norm: str | None = None,
+    out: Path | None = None,
+    root: Path | None = None,
+    device: str = "cpu",
+    command: str = "robustmeta evaluate",
+) -> pd.DataFrame:
+    """Attack the learner of a checkpoint and return its result rows; with `out`, write a report there too.
+
+    attacks, test: as in a recipe. eps, norm: the threat, by default the one the learner was trained for.
+    Raises `RobustMetaError` if the file is no checkpoint of a recipe.
+    """
+    state = Checkpoint.load(path)
+    if not state.recipe:
+        raise RobustMetaError(f"{path} was saved by a training loop without a recipe; evaluate it from Python instead")
+    trained = Recipe.of_checkpoint(state.recipe, **test)
+    threat = Threat(norm or trained.threat.norm, trained.threat.eps if eps is None else eps)
+    recipe = replace(trained, attacks=attacks, threat=threat)
+    with tempfile.TemporaryDirectory() as scratch:
+        job = Job(recipe, Source(str(path), {}), recipe.rows[0], out or Path(scratch), root, device)
+        learner = job.restored(trained, state)
+        with run_folder(recipe, job.out):
+            results, episodes, curve = _tables(job, *job.evaluate(learner))
+            if out is not None:
+                write_report(out, results, episodes, curve, recipe.as_yaml(), command)
+    return results

@@ -1,0 +1,62 @@
+"""Checkpoints: a learner's weights with everything needed to go on training, in one file that runs no code."""
+
+import pickle
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from robustmeta.errors import RobustMetaError
+from robustmeta.files import whole_file
+
+FORMAT = "robustmeta checkpoint 1"
+
+
+@dataclass
+class Checkpoint:
+    """What a checkpoint file holds.
+
+    weights: the learner's `state_dict`. step: outer steps done. optimizer: its `state_dict`.
+    rng: the state of torch's global generator. recipe: what made it, as plain data (empty for a training loop
+    without a recipe). log: one dict a progress report: step, loss, clean and robust accuracy.
+    losses: of the steps since the last entry of the log.
+    """
+
+    weights: dict[str, torch.Tensor]
+    step: int
+    optimizer: dict[str, Any]
+    rng: torch.Tensor
+    recipe: dict[str, Any] = field(default_factory=dict)
+    log: list[dict[str, float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+
+    def save(self, path: str | Path) -> None:
+        """Write the checkpoint to `path`, whole or not at all."""
+        with whole_file(path) as part:
+            torch.save({"format": FORMAT, **vars(self)}, part)
+
+    def restore(self, learner: nn.Module, path: str | Path) -> None:
+        """Put the weights into `learner`; raises `RobustMetaError` naming `path` if they do not fit."""
+        try:
+            learner.load_state_dict(self.weights)
+        except RuntimeError as error:
+            raise RobustMetaError(f"{path} is the checkpoint of another learner; its weights do not fit") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Checkpoint":
+        """Read a checkpoint, running no code from it.
+
+        Raises `RobustMetaError` if the file is missing, truncated, or not a checkpoint of robustmeta.
+        """
+        if not Path(path).is_file():
+            raise RobustMetaError(f"there is no checkpoint {path}; `robustmeta train` and `bench` write them")
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+            raise RobustMetaError(f"{path} is truncated or not a checkpoint of robustmeta; train it anew") from error
+        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+            raise RobustMetaError(f"{path} is not a checkpoint of robustmeta ({FORMAT!r})")
+        return cls(**content)

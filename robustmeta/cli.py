@@ -1,0 +1,156 @@
+"""The command line: click commands, no logic of their own."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from robustmeta.errors import RobustMetaError
+
+
+class Group(click.Group):
+    """A command group that says a `RobustMetaError` in one line and exits with status 2."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except RobustMetaError as error:
+            click.echo(f"robustmeta: error: {error}", err=True)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            click.echo("robustmeta: interrupted; the same command goes on from here", err=True)
+            sys.exit(130)
+
+
+def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say where and how to run."""
+    for option in (
+        click.option("--seed", type=click.IntRange(min=0), help="Seed of training; the test episodes stay the same."),
+        click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
+        click.option(
+            "--threads", type=click.IntRange(min=1), help="Learners run side by side, a thread each [default: all cores]."
+        ),
+        click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data archives."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="robustmeta")
+def main() -> None:
+    """Train few-shot learners against adversarial queries, and measure what they withstand."""
+
+
+@main.command()
+@click.argument("recipe", required=False)
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the report [default: reports/<recipe name>].")
+@machine_options
+def bench(recipe: str | None, out: Path | None, seed: int | None, device: str, threads: int | None, data_root: Path | None) -> None:
+    """Train and evaluate every learner of RECIPE, then write the comparison table.
+
+    RECIPE is a YAML file or the name of one that ships with robustmeta; without it, a benchmark of a few minutes
+    runs on embedded data. A run that was killed goes on when the same command is given again.
+    """
+    from robustmeta.bench import bench as run
+    from robustmeta.report.table import as_text, comparison
+
+    wanted, source, folder = _recipe(recipe, seed, out)
+    results = run(
+        wanted, source, folder, root=data_root, device=_device(device), workers=_workers(threads, device),
+        command=_command(), finished=lambda name: click.echo(f"done: {name}", err=True),
+    )  # fmt: skip
+    click.echo(as_text(comparison(results)))
+    click.echo(f"\nAccuracy in %, 95% intervals over {wanted.test.episodes} episodes; report: {folder / 'report.md'}")
+
+
+@main.command()
+@click.argument("recipe", required=False)
+@click.option("--row", "rows", multiple=True, help="Train only this row of the recipe, as protonet-aq; repeatable.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [default: reports/<recipe name>].")
+@machine_options
+def train(
+    recipe: str | None, rows: tuple[str, ...], out: Path | None, seed: int | None, device: str, threads: int | None,
+    data_root: Path | None,
+) -> None:  # fmt: skip
+    """Train the learners of RECIPE and keep their checkpoints, where `bench` finds them."""
+    from robustmeta.bench import run_folder, run_jobs
+    from robustmeta.job import Job
+
+    wanted, source, folder = _recipe(recipe, seed, out)
+    chosen = [wanted.row(name) for name in rows] or wanted.rows
+    with run_folder(wanted, folder):
+        jobs = [Job(wanted, source, row, folder, data_root, _device(device)) for row in chosen]
+        run_jobs(jobs, Job.train_only, _workers(threads, device), lambda name: click.echo(f"trained: {name}", err=True))
+    for job in jobs:
+        click.echo(job.checkpoint)
+
+
+@main.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--attacks", default="standard", show_default=True, help="A suite, or cards with commas between.")
+@click.option("--episodes", type=int, default=600, show_default=True, help="Test episodes.")
+@click.option("--shots", type=int, help="Support images a class [default: as in training].")
+@click.option("--queries", type=int, default=15, show_default=True, help="Query images a class.")
+@click.option("--split", type=click.Choice(["val", "test"]), default="test", show_default=True)
+@click.option("--eps", type=float, help="Budget in [0, 1] pixel units [default: the checkpoint's].")
+@click.option("--norm", type=click.Choice(["Linf", "L2"]), help="Norm of the budget [default: the checkpoint's].")
+@click.option("--out", type=click.Path(path_type=Path), help="Also write a report to this folder.")
+@machine_options
+def evaluate(
+    checkpoint: Path, attacks: str, eps: float | None, norm: str | None, out: Path | None, seed: int | None,
+    device: str, threads: int | None, data_root: Path | None, **test: Any,
+) -> None:  # fmt: skip
+    """Attack the trained learner of CHECKPOINT and print its row of the table."""
+    from robustmeta.bench import evaluate_checkpoint
+    from robustmeta.report.table import as_text, comparison
+
+    test = {name: value for name, value in test.items() if value is not None}
+    results = evaluate_checkpoint(
+        checkpoint, attacks.split(",") if "," in attacks else attacks, test, eps=eps, norm=norm, out=out,
+        root=data_root, device=_device(device), command=_command(),
+    )  # fmt: skip
+    click.echo(as_text(comparison(results)))
+
+
+@main.command("list")
+@click.argument("what", type=click.Choice(["learners", "defenses", "attacks", "datasets", "backbones", "recipes"]))
+def list_(what: str) -> None:
+    """List what recipes can name, with a line on each."""
+    from robustmeta.catalogue import catalogue
+
+    entries = catalogue(what)
+    width = max(len(name) for name, _ in entries)
+    for name, line in entries:
+        click.echo(f"{name:<{width}}  {line}")
+
+
+def _recipe(name: str | None, seed: int | None, out: Path | None) -> tuple[Any, Any, Path]:
+    from robustmeta.recipe import find
+
+    recipe, source = find(name)
+    if seed is not None:
+        recipe = recipe.seeded(seed)
+    return recipe, source, out or Path("reports") / recipe.name
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RobustMetaError("no CUDA device is available to torch; use --device cpu")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def _workers(threads: int | None, device: str) -> int:
+    if _device(device) == "cuda":
+        return 1
+    return threads or len(os.sched_getaffinity(0))
+
+
+def _command() -> str:
+    return shlex.join(["robustmeta", *sys.argv[1:]])

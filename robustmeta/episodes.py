@@ -1,0 +1,184 @@
+"""Batches of few-shot tasks, and the pure function that draws them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from robustmeta.data import load
+from robustmeta.data.classes import ImageClasses
+from robustmeta.errors import RobustMetaError
+
+
+@dataclass(frozen=True, eq=False)
+class EpisodeBatch:
+    """T tasks of `ways` classes each; the leading task axis is always there.
+
+    support_x: float `[T, ways*shots, C, H, W]` in [0, 1].
+    support_y: int64 `[T, ways*shots]`, labels 0 to ways-1.
+    query_x: float `[T, ways*queries, C, H, W]` in [0, 1].
+    query_y: int64 `[T, ways*queries]`.
+    index: the number of each task in its task distribution; empty for batches made by hand.
+
+    Raises `RobustMetaError` on a missing task axis, sizes that do not match, images outside [0, 1] or NaN,
+    and labels that are not 0 to ways-1 with each class in the support.
+    """
+
+    support_x: Tensor
+    support_y: Tensor
+    query_x: Tensor
+    query_y: Tensor
+    index: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_images("support_x", self.support_x, self.support_y)
+        check_images("query_x", self.query_x, self.query_y)
+        if self.support_x.shape[0] != self.query_x.shape[0] or self.support_x.shape[2:] != self.query_x.shape[2:]:
+            raise RobustMetaError(
+                f"support_x {list(self.support_x.shape)} and query_x {list(self.query_x.shape)} differ in tasks "
+                "or image size; both are [T, N, C, H, W] with the same T, C, H, W"
+            )
+        check_labels(self.support_y, self.query_y)
+
+    @property
+    def tasks(self) -> int:
+        """T, the number of tasks."""
+        return self.support_x.shape[0]
+
+    @property
+    def ways(self) -> int:
+        """The number of classes of each task."""
+        return int(self.support_y.max()) + 1
+
+    def with_queries(self, query_x: Tensor) -> "EpisodeBatch":
+        """The same tasks with other query images `[T, Q, C, H, W]`."""
+        return replace(self, query_x=query_x)
+
+    def to(self, device: torch.device | str) -> "EpisodeBatch":
+        """The same tasks on `device`."""
+        tensors = (self.support_x, self.support_y, self.query_x, self.query_y)
+        return EpisodeBatch(*(tensor.to(device) for tensor in tensors), index=self.index)
+
+
+def check_images(name: str, images: Tensor, labels: Tensor) -> None:
+    """Raise `RobustMetaError` unless images `[T, N, C, H, W]` lie in [0, 1] and labels are `[T, N]`."""
+    if images.dim() != 5:
+        raise RobustMetaError(f"{name} has shape {list(images.shape)}; it must be [T, N, C, H, W] (tasks first)")
+    if labels.shape != images.shape[:2]:
+        raise RobustMetaError(
+            f"the labels of {name} have shape {list(labels.shape)}; they must be {list(images.shape[:2])}, one an image"
+        )
+    low, high = images.detach().aminmax()
+    if not (low >= 0 and high <= 1):  # also catches NaN, whose comparisons are false
+        raise RobustMetaError(
+            f"{name} has values from {low.item():.4g} to {high.item():.4g}; images must lie in [0, 1], without NaN"
+        )
+
+
+def check_labels(support_y: Tensor, query_y: Tensor) -> None:
+    """Raise `RobustMetaError` unless each task's support has all labels 0 to ways-1 and its queries no other."""
+    for name, labels in (("support_y", support_y), ("query_y", query_y)):
+        if labels.is_floating_point() or labels.dtype == torch.bool:
+            raise RobustMetaError(f"{name} has type {labels.dtype}; labels must be integers 0 to ways-1")
+    ways = int(support_y.max()) + 1
+    if int(support_y.min()) < 0 or int(query_y.min()) < 0 or int(query_y.max()) >= ways:
+        raise RobustMetaError(
+            f"labels run from {min(int(support_y.min()), int(query_y.min()))} to "
+            f"{max(int(support_y.max()), int(query_y.max()))}; they must be 0 to ways-1 = {ways - 1}"
+        )
+    present = torch.zeros(support_y.shape[0], ways, dtype=torch.bool, device=support_y.device)
+    present.scatter_(1, support_y, True)
+    if not present.all():
+        task, label = (~present).nonzero()[0].tolist()
+        raise RobustMetaError(f"task {task} has no support image of class {label}; each of the {ways} ways needs one")
+
+
+@lru_cache(maxsize=8)
+def _load_once(dataset: str, split: str, root: str | None, options: tuple[tuple[str, Any], ...]) -> ImageClasses:
+    return load(dataset, split, root, **dict(options))
+
+
+class Episodes:
+    """The task distribution of one data set split: a pure function from an index to a task.
+
+    Task 17 of (data set, split, ways, shots, queries, seed) is the same task for every learner, attack, process
+    and library version: classes and images come from the raw bits of PCG64 seeded with (seed, index), whose
+    stream numpy guarantees, ordered by a stable sort. Classes, and the images of a class, are drawn without
+    replacement. The first `shots` images drawn of a class are its support.
+
+    dataset: a name for `robustmeta.data.load`, or an `ImageClasses` of your own.
+    options: further settings of the data set, as `rotations=True` for omniglot.
+
+    Raises `RobustMetaError` for more ways than classes, or shots + queries over the images a class has.
+    """
+
+    def __init__(
+        self,
+        dataset: str | ImageClasses,
+        split: str = "train",
+        *,
+        ways: int = 5,
+        shots: int = 1,
+        queries: int = 15,
+        seed: int = 0,
+        root: str | Path | None = None,
+        device: torch.device | str = "cpu",
+        **options: Any,
+    ) -> None:
+        if isinstance(dataset, str):
+            classes = _load_once(dataset, split, str(root) if root else None, tuple(sorted(options.items())))
+        else:
+            classes = dataset
+        for name, value, least in (("ways", ways, 2), ("shots", shots, 1), ("queries", queries, 1), ("seed", seed, 0)):
+            if value < least:
+                raise RobustMetaError(f"{name} is {value}; it must be at least {least}")
+        if ways > len(classes.counts):
+            raise RobustMetaError(f"{ways} ways asked of {classes.name}, which has {len(classes.counts)} classes")
+        if shots + queries > min(classes.counts):
+            label = classes.labels[int(np.argmin(classes.counts))]
+            raise RobustMetaError(
+                f"shots + queries = {shots + queries} images a class asked of {classes.name}, "
+                f"whose class {label!r} has {min(classes.counts)}"
+            )
+        self.name, self.ways, self.shots, self.queries, self.seed = classes.name, ways, shots, queries, seed
+        self.counts = np.asarray(classes.counts)
+        self._first = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
+        self._images = classes.images.to(device)
+        self._labels = torch.arange(ways, device=device)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of an image."""
+        channels, height, width = self._images.shape[1:]
+        return channels, height, width
+
+    def rows(self, index: int) -> np.ndarray:
+        """The rows `[ways, shots + queries]` of the image tensor that task `index` is made of."""
+        bits = np.random.PCG64([self.seed, index])
+        chosen = np.argsort(bits.random_raw(len(self.counts)), kind="stable")[: self.ways]
+        each = self.shots + self.queries
+        picks = [np.argsort(bits.random_raw(self.counts[c]), kind="stable")[:each] for c in chosen]
+        return self._first[chosen, None] + np.stack(picks)
+
+    def batch(self, indices: Sequence[int]) -> EpisodeBatch:
+        """The tasks of the given indices, in one gather from the image tensor."""
+        rows = torch.from_numpy(np.stack([self.rows(index) for index in indices])).to(self._images.device)
+        images = self._images[rows].float().div_(255)  # [T, ways, shots + queries, C, H, W]
+        support, query = images.split([self.shots, self.queries], dim=2)
+        tasks = len(indices)
+        return EpisodeBatch(
+            support_x=support.flatten(1, 2),
+            support_y=self._labels.repeat_interleave(self.shots).expand(tasks, -1),
+            query_x=query.flatten(1, 2),
+            query_y=self._labels.repeat_interleave(self.queries).expand(tasks, -1),
+            index=tuple(indices),
+        )
+
+    def __getitem__(self, index: int) -> EpisodeBatch:
+        """Task `index` alone, as a batch of one."""
+        return self.batch([index])

@@ -1,0 +1,56 @@
+"""Files that appear whole or not at all."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from robustmeta.errors import RobustMetaError
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is renamed to `path`, on an exception removed.
+
+    The temporary name keeps the suffix of `path`, so that writers that go by the suffix work. Parent folders
+    are made. Raises `RobustMetaError` where the folder cannot be written.
+
+    >>> with whole_file("/tmp/robustmeta-doctest/a.txt") as part:
+    ...     _ = part.write_text("whole")
+    >>> Path("/tmp/robustmeta-doctest/a.txt").read_text()
+    'whole'
+    """
+    target = Path(path)
+    part = target.with_name(f".{target.stem}.{os.getpid()}.part{target.suffix}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, target)
+    except OSError as error:
+        raise RobustMetaError(f"cannot write {target}: {error.strerror or error}; choose a writable folder") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Hold `folder` (made if it is not there) against other processes; the lock goes with the process that has it.
+
+    Raises `RobustMetaError` where the folder cannot be written or another process holds it.
+    """
+    lock = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = lock.open("w")
+    except OSError as error:
+        raise RobustMetaError(f"cannot write {folder}: {error.strerror or error}; choose a writable folder") from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RobustMetaError(f"{folder} is in use by another run; wait for it or choose another folder") from error
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)

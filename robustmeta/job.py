@@ -1,0 +1,141 @@
+"""One row of a recipe: train its learner, then evaluate it; both go on from where a killed run left them."""
+
+import multiprocessing
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from robustmeta.assembly import build_attacks, build_learner, curve_attacks, episodes_of
+from robustmeta.attacks.projected_gradient import ProjectedGradient
+from robustmeta.checkpoint import Checkpoint
+from robustmeta.evaluation import measure
+from robustmeta.learners import Learner
+from robustmeta.outcomes import Outcomes
+from robustmeta.recipe import Recipe, Row
+from robustmeta.schema import Source
+from robustmeta.training import accuracy_of, train
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row of a recipe to be run in `out`, by this process or another.
+
+    root: the data root, or None for the default. device: `cpu` or `cuda`. position: of its progress bar.
+    """
+
+    recipe: Recipe
+    source: Source
+    row: Row
+    out: Path
+    root: Path | None = None
+    device: str = "cpu"
+    position: int = 0
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the trained learner is kept."""
+        return self.out / "checkpoints" / f"{self.row.name}.pt"
+
+    def train(self) -> Learner:
+        """The row's learner, trained; a finished checkpoint is only loaded."""
+        prepare_process()
+        recipe, training = self.recipe, self.recipe.training_of(self.row)
+        at = ("rows", str(recipe.rows.index(self.row)), "training")
+        sizes = {"ways": training.ways, "shots": training.shots}
+        episodes = episodes_of(
+            recipe, self.source, "train", self.root, self.device, at,
+            **sizes, queries=training.queries, seed=training.seed,
+        )  # fmt: skip
+        glance = episodes_of(recipe, self.source, "val", self.root, self.device, at, **sizes, queries=5, seed=0)
+        attack = ProjectedGradient(recipe.threat, steps=5)
+        learner = build_learner(recipe, self.row, episodes.image_shape, self.source).to(self.device)
+        with self._bar("train", training.steps) as bar:
+
+            def report(step: int, measures: dict[str, float]) -> None:
+                stop_if_orphaned()
+                bar.update(step - bar.n)
+                shown = {name: f"{value:.3f}" for name, value in measures.items() if name != "step"}
+                bar.set_postfix(shown, refresh=False)
+
+            train(
+                learner,
+                episodes,
+                training.steps,
+                tasks=training.tasks,
+                lr=training.lr,
+                schedule=training.schedule,
+                clip=training.clip,
+                checkpoint=self.checkpoint,
+                recipe=recipe.made_by(self.row),
+                validation=lambda learner: accuracy_of(learner, glance, attack),
+                report=report,
+            )
+        return learner.eval()
+
+    def restored(self, trained: Recipe, state: Checkpoint) -> Learner:
+        """The learner of a checkpoint that the recipe `trained` made.
+
+        Raises `RobustMetaError` if the weights do not fit.
+        """
+        prepare_process()
+        task = self.recipe.test
+        episodes = episodes_of(
+            self.recipe, self.source, task.split, self.root, self.device, ("test",),
+            ways=task.ways, shots=task.shots, queries=task.queries, seed=task.seed,
+        )  # fmt: skip
+        learner = build_learner(trained, trained.rows[0], episodes.image_shape, self.source)
+        state.restore(learner, self.source.name)
+        return learner.to(self.device).eval()
+
+    def evaluate(self, learner: Learner) -> tuple[Outcomes, Outcomes]:
+        """The learner's outcomes under the recipe's attacks, and along the curve over eps."""
+        recipe, task = self.recipe, self.recipe.test
+        episodes = episodes_of(
+            recipe, self.source, task.split, self.root, self.device, ("test",),
+            ways=task.ways, shots=task.shots, queries=task.queries, seed=task.seed,
+        )  # fmt: skip
+        found = []
+        for stage, attacks, number in (
+            ("attack", build_attacks(recipe, self.source), task.episodes),
+            ("curve", curve_attacks(recipe, self.source), min(recipe.curve.episodes, task.episodes)),
+        ):
+            with self._bar(stage, number) as bar:
+
+                def report(done: int, bar: Any = bar) -> None:
+                    stop_if_orphaned()
+                    bar.update(done - bar.n)
+
+                partial = self.out / "progress" / f"{self.row.name}-{stage}-{recipe.hash}.npz"
+                found.append(
+                    measure(learner, episodes, attacks, number, seed=task.seed, partial=partial, report=report)
+                )
+        return found[0], found[1]
+
+    def run(self) -> tuple[Outcomes, Outcomes]:
+        """Train, then evaluate."""
+        return self.evaluate(self.train())
+
+    def train_only(self) -> None:
+        """Train, and leave the checkpoint."""
+        self.train()
+
+    def _bar(self, stage: str, total: int) -> Any:
+        label = f"{self.row.name} {stage}"
+        return tqdm(total=total, desc=f"{label:<24}", position=self.position, leave=False, disable=None, ncols=110)
+
+
+def prepare_process() -> None:
+    """One thread a process, which is faster than two on one task; and no denormals, which are ten times slower."""
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def stop_if_orphaned() -> None:
+    """End this worker process if the process that started it is gone (killed)."""
+    parent = multiprocessing.parent_process()
+    if parent is not None and not parent.is_alive():
+        os._exit(1)

@@ -1,0 +1,101 @@
+"""The two verbs of every learner, and the classifier that adaptation makes."""
+
+from collections.abc import Sequence
+
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from robustmeta.episodes import EpisodeBatch
+from robustmeta.registry import Registry
+
+
+class Classifier(nn.Module):
+    """T adapted classifiers, one a task: queries `[T, Q, C, H, W]` in [0, 1] to logits `[T, Q, ways]`.
+
+    Pure in its input: no mode, buffer or random number takes part, so what is attacked is what is scored.
+    `train()` and `eval()` therefore do nothing, and there are no parameters to train.
+    """
+
+    ways: int
+
+    def forward(self, query_x: Tensor) -> Tensor:
+        """Logits `[T, Q, ways]` of queries `[T, Q, C, H, W]`."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward(query_x) -> logits")
+
+    def detach(self) -> "Classifier":
+        """The same classifiers cut off from the graph of their adaptation: constants but for their input."""
+        raise NotImplementedError(f"{type(self).__name__} must define detach()")
+
+    def select(self, tasks: Sequence[int]) -> "Classifier":
+        """The classifiers of some of the tasks, in the order given."""
+        raise NotImplementedError(f"{type(self).__name__} must define select(tasks)")
+
+    def task(self, index: int) -> "TaskClassifier":
+        """The classifier of one task, as a plain module from images `[B, C, H, W]` to logits `[B, ways]`."""
+        return TaskClassifier(self.select([index]))
+
+    def train(self, mode: bool = True) -> "Classifier":
+        """Returns itself unchanged: a classifier has one mode."""
+        return self
+
+
+class TaskClassifier(nn.Module):
+    """One task's classifier in the shape that attack libraries expect: images `[B, C, H, W]` to `[B, ways]`."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.ways = classifier.ways
+        self.classifier = classifier
+        self.training = False
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits `[B, ways]` of images `[B, C, H, W]`."""
+        logits: Tensor = self.classifier(images[None])[0]
+        return logits
+
+    def train(self, mode: bool = True) -> "TaskClassifier":
+        """Returns itself unchanged: a classifier has one mode."""
+        return self
+
+
+class Learner(nn.Module):
+    """What turns support sets into classifiers, and can be trained to do it better.
+
+    A subclass defines `adapt`; `loss` follows. In training mode the classifier hangs on the graph of its
+    adaptation, so that the loss reaches the learner's parameters; in evaluation mode it keeps no graph.
+    """
+
+    progress: float = 1.0
+    """How far training has come, 0 to 1; set by the trainer, read by whatever follows a schedule."""
+
+    defense: str = "natural"
+    """The name of the defense in result rows."""
+
+    def adapt(self, support_x: Tensor, support_y: Tensor) -> Classifier:
+        """The classifiers of T tasks from their supports `[T, N, C, H, W]` and labels `[T, N]`."""
+        raise NotImplementedError(f"{type(self).__name__} must define adapt(support_x, support_y) -> Classifier")
+
+    def loss(self, batch: EpisodeBatch) -> Tensor:
+        """The outer loss: mean cross-entropy of the adapted classifiers on the queries (a scalar)."""
+        return query_loss(self.adapt(batch.support_x, batch.support_y), batch)
+
+    @property
+    def base(self) -> "Learner":
+        """The learner itself; for a defense, the learner inside it."""
+        return self
+
+
+def query_loss(classifier: Classifier, batch: EpisodeBatch) -> Tensor:
+    """Mean cross-entropy (a scalar) of a classifier on the queries of a batch."""
+    return F.cross_entropy(classifier(batch.query_x).flatten(0, 1), batch.query_y.flatten())
+
+
+LEARNERS: Registry[type[Learner]] = Registry("learner")
+
+
+def freeze(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same weights, detached."""
+    return {name: weight.detach() for name, weight in weights.items()}
+
+

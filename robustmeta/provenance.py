@@ -1,0 +1,41 @@
+"""What every result row says about where it comes from."""
+
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+from robustmeta.recipe import Recipe, Row
+
+PACKAGES = ("robustmeta", "torch", "torchattacks")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """The versions of robustmeta and of what its numbers depend on."""
+    return {name: version(name) for name in PACKAGES}
+
+
+def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
+    """The columns that all result rows of one learner share, but for the threat."""
+    training, test, backbone = recipe.training_of(row), recipe.test, recipe.backbone_of(row)
+    learner = row.learner["name"]
+    return {
+        "learner": learner,
+        "defense": row.defense.get("name", "natural"),
+        "backbone": f"{backbone['name']}-{backbone.get('width', 64)}",
+        "norm_policy": backbone.get("norm", "running"),
+        "dataset": recipe.dataset["name"],
+        "split": test.split,
+        "ways": test.ways,
+        "shots": test.shots,
+        "queries": test.queries,
+        "seed": test.seed,
+        "order": ("first" if row.learner.get("first_order") else "second") if learner == "maml" else "",
+        "train_ways": training.ways,
+        "train_shots": training.shots,
+        "train_steps": training.steps,
+        "train_tasks": training.tasks,
+        "train_seed": training.seed,
+        "config": recipe.hash,
+        **versions(),
+    }

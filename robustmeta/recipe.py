@@ -1,0 +1,180 @@
+"""Recipes: everything a benchmark run depends on, in one YAML file."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from robustmeta.attacks.base import Threat
+from robustmeta.errors import RobustMetaError, unknown
+from robustmeta.marked_yaml import load_marked
+from robustmeta.schema import Source, make
+from robustmeta.training import Training
+
+DEFAULT = "glyphs-5w1s"
+"""The recipe that `robustmeta bench` runs without one."""
+
+
+@dataclass(frozen=True)
+class Test:
+    """The episodes that every learner of a recipe is evaluated on."""
+
+    ways: int = 5
+    shots: int = 1
+    queries: int = 15
+    episodes: int = 600
+    seed: int = 1
+    split: str = "test"
+
+    __test__ = False  # not a pytest class
+
+    def __post_init__(self) -> None:
+        if self.episodes < 2:
+            raise RobustMetaError(f"episodes is {self.episodes}; an interval needs at least 2")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy against eps: one attack at each of `eps` (in [0, 1] pixel units), on the first `episodes`."""
+
+    attack: str = "pgd-20-margin"
+    eps: tuple[float, ...] = (0.0, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2)
+    episodes: int = 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """One learner of the table: what it is, what defends it, on what backbone, trained how.
+
+    learner, defense and backbone are mappings of a registered `name` and the settings of that entry; a row
+    without a defense is trained naturally. training: what differs from the recipe's. name: of its checkpoint and
+    in errors; by default `learner-defense`.
+    """
+
+    learner: dict[str, Any]
+    defense: dict[str, Any] = field(default_factory=dict)
+    backbone: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        for part, component in (("learner", self.learner), ("defense", self.defense)):
+            if not isinstance(component.get("name"), str) and (component or part == "learner"):
+                raise RobustMetaError(f"its {part} needs a 'name'")
+        if not self.name:
+            object.__setattr__(self, "name", f"{self.learner['name']}-{self.defense.get('name', 'natural')}")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A benchmark run: data, test tasks, threat, attacks, and a row for each learner.
+
+    dataset, backbone: mappings of a registered `name` and its settings. attacks: a suite, or a list of cards.
+    training and backbone hold for all rows but for what a row says otherwise.
+    """
+
+    name: str
+    rows: tuple[Row, ...]
+    dataset: dict[str, Any] = field(default_factory=lambda: {"name": "glyphs"})
+    test: Test = field(default_factory=Test)
+    threat: Threat = field(default_factory=Threat)
+    attacks: Any = "quick"
+    curve: Curve = field(default_factory=Curve)
+    backbone: dict[str, Any] = field(default_factory=lambda: {"name": "conv4"})
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The recipe as plain data, every setting written out."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
+
+    def as_yaml(self) -> str:
+        """The recipe as a YAML document that `read` takes back."""
+        return yaml.safe_dump(self.as_dict(), sort_keys=False, width=110)
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that change with any setting."""
+        canonical = json.dumps(self.as_dict(), sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+    def training_of(self, row: Row) -> Training:
+        """The recipe's training settings, with the row's own over them."""
+        return make(Training, {**self.training, **row.training}, Source(self.name, {}), ("training",))
+
+    def seeded(self, seed: int) -> "Recipe":
+        """The same recipe with every row trained from `seed`."""
+        rows = tuple(replace(row, training={k: v for k, v in row.training.items() if k != "seed"}) for row in self.rows)
+        return replace(self, training={**self.training, "seed": seed}, rows=rows)
+
+    def row(self, name: str) -> Row:
+        """The row of a name; raises `RobustMetaError` with the nearest one if there is none."""
+        rows = {row.name: row for row in self.rows}
+        if name not in rows:
+            raise unknown("row", name, rows)
+        return rows[name]
+
+    def backbone_of(self, row: Row) -> dict[str, Any]:
+        """The recipe's backbone settings, with the row's own over them."""
+        return {**self.backbone, **row.backbone}
+
+    def made_by(self, row: Row) -> dict[str, Any]:
+        """All that the weights of a row depend on, as plain data: what a checkpoint must agree with."""
+        plain = self.as_dict()
+        return {
+            "dataset": plain["dataset"],
+            "learner": row.learner,
+            "defense": row.defense,
+            "backbone": self.backbone_of(row),
+            "training": asdict(self.training_of(row)),
+            "threat": plain["threat"],
+            "ways": self.test.ways,
+        }
+
+    @classmethod
+    def of_checkpoint(cls, made: dict[str, Any], **test: Any) -> "Recipe":
+        """The recipe of one row that `made_by` described, with other test settings."""
+        row = Row(made["learner"], made["defense"], made["backbone"], made["training"])
+        settings = {"ways": made["ways"], "shots": made["training"]["shots"], **test}
+        return cls(row.name, (row,), made["dataset"], Test(**settings), Threat(**made["threat"]))
+
+
+def read(text: str, name: str) -> tuple[Recipe, Source]:
+    """A recipe from YAML text; `name` is what error messages call the file.
+
+    Raises `RobustMetaError` with the line for anything that is not a recipe.
+    """
+    data, lines = load_marked(text, name)
+    source = Source(name, lines)
+    recipe = make(Recipe, data, source)
+    if not recipe.rows:
+        raise source.error(("rows",), "is empty; a recipe needs at least one learner")
+    seen: set[str] = set()
+    for i, row in enumerate(recipe.rows):
+        at = ("rows", str(i))
+        if row.name in seen:
+            raise source.error(at, f"is a second row named {row.name!r}; give one of them a 'name' of its own")
+        seen.add(row.name)
+        make(Training, {**recipe.training}, source, ("training",))
+        make(Training, {**recipe.training, **row.training}, source, (*at, "training"))
+    return recipe, source
+
+
+def find(name_or_path: str | None) -> tuple[Recipe, Source]:
+    """The recipe in a file, or one that ships with the package, by name; by default `DEFAULT`.
+
+    Raises `RobustMetaError` if there is no such file or name.
+    """
+    wanted = DEFAULT if name_or_path is None else name_or_path
+    path = Path(wanted)
+    if path.is_file():
+        return read(path.read_text(encoding="utf-8"), str(path))
+    shipped = {item.name.removesuffix(".yaml"): item for item in files("robustmeta.recipes").iterdir()}
+    if wanted in shipped and wanted != "__init__.py":
+        return read(shipped[wanted].read_text(encoding="utf-8"), f"{wanted}.yaml")
+    names = ", ".join(sorted(name for name in shipped if not name.startswith("__")))
+    raise RobustMetaError(f"there is no recipe {wanted!r}: neither a file nor one of the package's ({names})")

@@ -1,0 +1,21 @@
+"""Rows to tables, figures and pages."""
+
+from robustmeta.report.figure import accuracy_against_eps
+from robustmeta.report.interval import mean_interval
+from robustmeta.report.page import report_page
+from robustmeta.report.setting import Setting
+from robustmeta.report.table import as_markdown, as_text, comparison
+from robustmeta.report.write import read_rows, write_report, write_rows
+
+__all__ = [
+    "Setting",
+    "accuracy_against_eps",
+    "as_markdown",
+    "as_text",
+    "comparison",
+    "mean_interval",
+    "read_rows",
+    "report_page",
+    "write_report",
+    "write_rows",
+]

@@ -1,0 +1,132 @@
+"""report.md: the comparison table beside the recipe and the command that made it."""
+
+import re
+from collections.abc import Mapping
+
+import pandas as pd
+
+from robustmeta.report.rows import labelled
+from robustmeta.report.setting import Setting
+from robustmeta.report.table import CLEAN, WORST, as_markdown, attack_names, comparison, flags
+
+VERSIONS = ("robustmeta", "torch", "torchattacks")
+SETTINGS = {
+    "backbone": "backbone",
+    "norm_policy": "norm policy",
+    "order": "order",
+    "train_ways": "train ways",
+    "train_shots": "train shots",
+    "train_steps": "train steps",
+}
+
+
+def report_page(
+    results: pd.DataFrame,
+    recipe_text: str,
+    command: str,
+    machine: str,
+    *,
+    picture: str | None = "curve.png",
+    meanings: Mapping[str, str] | None = None,
+) -> str:
+    """The text of report.md, in Markdown.
+
+    results: the rows of one setting. recipe_text: the YAML as run. command: the shell line that made the rows.
+    machine: what it ran on, in one line. picture: the curve's address, or None where no curve was drawn.
+    meanings: one sentence for each flag's code.
+    Raises `RobustMetaError` for missing columns, no rows, or rows of more than one setting.
+    """
+    setting = Setting.of(results)
+    title = f"# {setting.tasks}: accuracy under attack ({setting.budget})"
+    parts = [title, _reading(results, setting), "## Accuracy, %", as_markdown(comparison(results))]
+    if picture:
+        parts.append(f"![Accuracy against eps, one line a learner, with 95% intervals]({picture})")
+    if set(results["attack"]) != {CLEAN}:
+        parts += ["## Drop from clean, percentage points", _drops(results)]
+    parts += ["## Learners", as_markdown(_settings(results)), *_flags(results, meanings or {})]
+    parts += ["## Provenance", _provenance(results, machine), _block(command, "sh"), _block(recipe_text, "yaml")]
+    return "\n\n".join(parts) + "\n"
+
+
+def _reading(results: pd.DataFrame, setting: Setting) -> str:
+    suite = [name for name in attack_names(results) if name not in (CLEAN, WORST)]
+    text = (
+        f"Mean accuracy ± half-width of its 95% Student t interval over {setting.episodes} "
+        f"{'episode' if setting.episodes == 1 else 'episodes'}: {setting.ways}-way {setting.shots}-shot tasks with "
+        f"{setting.queries} {'query' if setting.queries == 1 else 'queries'} a class from the {setting.split} split "
+        f"of {setting.dataset} (seed {setting.seed}), the same for every row. Guessing gives "
+        f"{100 * setting.chance:.3g}%."
+    )
+    if suite:
+        text += (
+            f" Each attack moves the queries by at most eps = {setting.eps_text} in {setting.threat_norm}, inside "
+            f"[0, 1], against the adapted classifier; the suite: {', '.join(suite)}. Under an attack, a query "
+            "counts as right only if it is right clean too."
+        )
+    if WORST in set(results["attack"]):
+        text += (
+            " `worst` is taken query by query: a query counts as right only if it is right clean and under every "
+            "attack, so it is never above the lowest number of its row."
+        )
+    return text
+
+
+def _drops(results: pd.DataFrame) -> str:
+    table = comparison(results[results["attack"] != CLEAN].drop(columns="flags"), "drop", "drop_ci95")
+    return f"Clean minus attacked, episode by episode, so the intervals are of paired values.\n\n{as_markdown(table)}"
+
+
+def _settings(results: pd.DataFrame) -> pd.DataFrame:
+    shown = {column: name for column, name in SETTINGS.items() if column in results.columns}
+    rows = {}
+    for label, group in labelled(results).groupby("label", sort=False):
+        cells = {name: _distinct(group[column]) for column, name in shown.items()}
+        if "seconds" in group.columns:
+            cells["evaluation, s"] = f"{_seconds(group):.1f}"
+        rows[label] = cells
+    frame = pd.DataFrame.from_dict(rows, orient="index")
+    return frame.rename_axis("learner / defense").loc[:, (frame != "-").any()]
+
+
+def _seconds(group: pd.DataFrame) -> float:
+    """Spent on a learner's rows: what `worst` says, which is the sum of the others, else that sum."""
+    worst = group.loc[group["attack"] == WORST, "seconds"]
+    return float((group["seconds"] if worst.empty else worst).sum())
+
+
+def _flags(results: pd.DataFrame, meanings: Mapping[str, str]) -> list[str]:
+    raised: dict[str, list[str]] = {}
+    for label, codes in flags(labelled(results)).items():
+        for code, attacks in codes.items():
+            raised.setdefault(code, []).append(f"{label} under {', '.join(attacks)}" if attacks else label)
+    lines = [f"- `{code}`: {_sentence(meanings.get(code))}{'; '.join(at)}." for code, at in raised.items()]
+    return ["## Flags", "\n".join(lines)] if lines else []
+
+
+def _sentence(meaning: str | None) -> str:
+    return f"{meaning.rstrip('.')}. Raised by " if meaning else "raised by "
+
+
+def _provenance(results: pd.DataFrame, machine: str) -> str:
+    versions = [f"{name} {_distinct(results[name])}" for name in VERSIONS if name in results.columns]
+    lines = [f"- Versions: {', '.join(versions)}"] if versions else []
+    lines += [f"- Config: `{_distinct(results['config'])}`"] if "config" in results.columns else []
+    if "card" in results.columns:
+        cards = results.loc[~results["attack"].isin([CLEAN, WORST]), ["attack", "card"]].drop_duplicates()
+        named = [f"{attack} `{card}`" for attack, card in cards.itertuples(index=False) if card and pd.notna(card)]
+        lines += [f"- Attack cards: {', '.join(named)}"] if named else []
+    return "\n".join([*lines, f"- Machine: {machine}", "- Rows: `results.csv`, `episodes.csv`; command and recipe:"])
+
+
+def _distinct(values: pd.Series) -> str:
+    return ", ".join(_plain(value) for value in values.dropna().unique() if value != "") or "-"
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _block(text: str, language: str) -> str:
+    """A fenced block, whose fence is longer than any in the text."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text.strip()}\n{fence}"

@@ -1,0 +1,73 @@
+"""What all rows of one report share: data, task size, episodes, threat."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from robustmeta.errors import RobustMetaError
+from robustmeta.report.rows import RESULTS, require
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The setting that every row of a report was measured in.
+
+    eps: in [0, 1] pixel units, under `threat_norm` (`Linf` or `L2`).
+    """
+
+    dataset: str
+    split: str
+    ways: int
+    shots: int
+    queries: int
+    episodes: int
+    seed: int
+    threat_norm: str
+    eps: float
+
+    @classmethod
+    def of(cls, results: pd.DataFrame) -> "Setting":
+        """The setting of the rows; raises `RobustMetaError` where they are of more than one.
+
+        The threat is that of the attacked rows, as a clean row has none.
+        """
+        require(results, RESULTS, "results")
+        attacked = results[results["attack"] != "clean"]
+        attacked = results if attacked.empty else attacked
+        found: dict[str, str | int | float] = {}
+        for name, kind in (("dataset", str), ("split", str), ("threat_norm", str), ("eps", float)):
+            found[name] = kind(_single(attacked, name))
+        for name in ("ways", "shots", "queries", "episodes", "seed"):
+            found[name] = int(_single(results, name))
+        return cls(**found)  # type: ignore[arg-type]
+
+    @property
+    def chance(self) -> float:
+        """The accuracy of guessing, 1 / ways."""
+        return 1 / self.ways
+
+    @property
+    def tasks(self) -> str:
+        """Data and task size in words: `glyphs, 5-way 1-shot`."""
+        return f"{self.dataset}, {self.ways}-way {self.shots}-shot"
+
+    @property
+    def eps_text(self) -> str:
+        """Eps as it is written: `8/255` where it is a whole number of 255ths, else `0.1`."""
+        steps = round(self.eps * 255)
+        whole = self.threat_norm == "Linf" and steps >= 1 and abs(self.eps * 255 - steps) < 1e-4
+        return f"{steps}/255" if whole else f"{self.eps:.4g}"
+
+    @property
+    def budget(self) -> str:
+        """The threat in words: `Linf, eps 0.1`."""
+        return f"{self.threat_norm}, eps {self.eps_text}"
+
+
+def _single(frame: pd.DataFrame, column: str) -> str | int | float:
+    values = frame[column].unique()
+    if len(values) != 1:
+        shown = ", ".join(str(value) for value in values)
+        raise RobustMetaError(f"the results mix {column} {shown}; a report is of one setting, so write one for each")
+    value: str | int | float = values[0]
+    return value

@@ -1,0 +1,303 @@
+"""The torchattacks adapter: closed form, seeds, what it leaves untouched, and what it refuses."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+import torchattacks
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from robustmeta.attacks.base import Threat, craft
+from robustmeta.attacks.torchattacks_adapter import COLOUR_ONLY, TorchAttack, _signature
+from robustmeta.errors import RobustMetaError
+from robustmeta.learners.base import query_loss
+
+MIFGSM = {"steps": 10, "step_size_over_eps": 0.1}
+APGD_CE, APGD_DLR = {"steps": 20, "loss": "ce"}, {"steps": 20, "loss": "dlr"}
+GRADIENT = [("MIFGSM", MIFGSM), ("APGD", APGD_CE), ("APGD", APGD_DLR)]
+EVERY = [*GRADIENT, ("Square", {"n_queries": 100}), ("FAB", {"steps": 2, "multi_targeted": True})]
+NAMES = [f"{method}-{parameters.get('loss', '')}" for method, parameters in EVERY]
+
+
+def usable() -> list[str]:
+    """The classes of torchattacks that have an eps."""
+    found = []
+    for method in torchattacks.__all__:
+        try:
+            _signature(method)
+        except RobustMetaError:
+            continue
+        found.append(method)
+    return found
+
+
+def smallest(method: str) -> dict[str, object]:
+    """The fewest parameters a class needs."""
+    known = _signature(method)
+    steps = {name: 3 for name in ("steps", "n_queries", "nb_iter", "num_iter_set") if name in known}
+    return steps | ({"step_size_over_eps": 0.5} if {"alpha", "lr"} & known.keys() else {})
+
+
+def threat_of(method: str, eps: float) -> Threat:
+    return Threat("L2" if method.endswith("L2") else "Linf", eps)
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+@pytest.mark.parametrize("queries", [1, 3, 8])
+@pytest.mark.parametrize("ways", [2, 3, 5, 20])
+def test_gradient_attacks_succeed_just_above_the_smallest_perturbation_and_fail_below(problem, norm, queries, ways) -> None:
+    p = problem(norm, queries=queries, ways=ways, seed=ways)
+    for method, parameters in GRADIENT:
+        if (method == "MIFGSM" and norm == "L2") or (parameters.get("loss") == "dlr" and ways == 2):
+            continue
+        for factor, fools in ((1.04, True), (0.98, False)):
+            attack = TorchAttack(method, Threat(norm, factor * p.distance), parameters)
+            moved = craft(attack, p.classifier, p.images, p.labels, range(2))
+            assert (p.fooled(moved) == fools).all(), (method, parameters, factor)
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+def test_square_finds_a_wide_opening_and_none_where_there_is_none(problem, norm) -> None:
+    p = problem(norm, queries=3, ways=5)
+    for factor, fools in ((4, True), (0.98, False)):
+        attack = TorchAttack("Square", Threat(norm, factor * p.distance), {"n_queries": 300})
+        assert (p.fooled(craft(attack, p.classifier, p.images, p.labels, range(2))) == fools).all()
+
+
+@pytest.mark.parametrize(("method", "parameters"), EVERY, ids=NAMES)
+def test_no_budget_returns_the_clean_images_exactly(problem, method, parameters) -> None:
+    p = problem("Linf")
+    assert torch.equal(TorchAttack(method, Threat("Linf", 0), parameters)(p.classifier, p.images, p.labels), p.images)
+
+
+@pytest.mark.parametrize("method", usable())
+def test_every_class_with_an_eps_runs_and_keeps_to_it(learner, tasks, method) -> None:
+    channels = 3 if method in COLOUR_ONLY else 1
+    support, support_y, images, labels = tasks(channels)
+    classifier = learner("protonet", channels=channels).eval().adapt(support, support_y)
+    attack = TorchAttack(method, threat_of(method, 0.2), smallest(method))
+    if attack.fewest_ways > 3:
+        with pytest.raises(RobustMetaError, match="4 ways or more"):
+            attack(classifier, images, labels)
+        return
+    before = torch.get_rng_state()
+    with torch.no_grad():
+        moved = craft(attack, classifier, images, labels, [1, 2])
+    assert torch.equal(torch.get_rng_state(), before)
+    assert not moved.requires_grad
+    assert moved.shape == images.shape
+    assert (attack.threat.size(moved - images) <= 0.2 + 1e-6).all()
+    assert moved.min() >= 0
+    assert moved.max() <= 1
+    assert torch.equal(craft(attack, classifier, images, labels, [1, 2]), moved)
+
+
+@given(
+    which=st.sampled_from(range(4)),
+    norm=st.sampled_from(["Linf", "L2"]),
+    eps=st.floats(1e-6, 1),
+    binary=st.booleans(),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=25, deadline=None)
+def test_results_stay_in_the_ball_and_in_the_pixel_range(which, norm, eps, binary, seed) -> None:
+    from robustmeta.learners.base import Classifier
+
+    class Waves(Classifier):
+        ways = 4
+
+        def forward(self, query_x):
+            return (query_x.flatten(2) @ weight).sin()
+
+        def detach(self):
+            return self
+
+        def select(self, tasks):
+            return self
+
+    method, parameters = EVERY[which]
+    g = torch.Generator().manual_seed(seed)
+    weight = torch.randn(36, 4, generator=g)
+    images = torch.rand(2, 3, 1, 6, 6, generator=g)
+    images = images.round() if binary else images
+    threat = Threat("Linf" if method == "MIFGSM" else norm, eps)
+    attack = TorchAttack(method, threat, {**parameters, **({"steps": 3} if "steps" in parameters else {})})
+    moved = attack(Waves(), images, torch.randint(4, (2, 3), generator=g), [seed, seed + 1])
+    assert (threat.size(moved - images) <= eps + 1e-6).all()
+    assert moved.min() >= 0
+    assert moved.max() <= 1
+
+
+@pytest.mark.parametrize(("method", "parameters"), EVERY, ids=NAMES)
+def test_a_tasks_outcome_does_not_depend_on_the_tasks_beside_it(problem, method, parameters) -> None:
+    p = problem("Linf", tasks=3)
+    attack = TorchAttack(method, Threat("Linf", 1.2 * p.distance), parameters)
+    together = attack(p.classifier, p.images, p.labels, [3, 1, 4])
+    order = [2, 0]
+    apart = attack(p.classifier.select(order), p.images[order], p.labels[order], [4, 3])
+    assert torch.equal(together[order], apart)
+
+
+def test_without_seeds_the_global_generator_decides(problem) -> None:
+    p = problem("Linf")
+    attack = TorchAttack("Square", Threat("Linf", p.distance), {"n_queries": 5})
+    draws = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        draws.append(attack(p.classifier, p.images, p.labels))
+    assert torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+
+
+@pytest.mark.parametrize("name", ["protonet", "maml"])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("norm", ["running", "transductive"])
+def test_everything_outside_is_left_as_it_was(learner, tasks, name, training, norm) -> None:
+    support, support_y, images, labels = tasks()
+    model = learner(name, norm=norm).train(training)
+    next(model.modules()).training = training
+    weights = list(model.parameters())
+    weights[0].grad = torch.ones_like(weights[0])
+    weights[1].requires_grad_(False) if name == "protonet" else None
+    classifier = model.adapt(support, support_y)
+
+    def state() -> list[object]:
+        return [
+            {key: value.tolist() for key, value in model.state_dict().items()},
+            [module.training for module in model.modules()],
+            [weight.requires_grad for weight in weights],
+            [None if weight.grad is None else weight.grad.tolist() for weight in weights],
+            [torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()],
+            [images.tolist(), labels.tolist(), images.requires_grad],
+        ]
+
+    before = state()
+    for method, parameters in EVERY:
+        parameters = {**parameters, **({"steps": 2} if "steps" in parameters else {"n_queries": 5})}
+        craft(TorchAttack(method, Threat("Linf", 0.1), parameters), classifier, images, labels, [0, 1])
+        assert state() == before, method
+    if training:  # the graph of the adaptation has survived, too
+        F = torch.nn.functional
+        F.cross_entropy(classifier(images).flatten(0, 1), labels.flatten()).backward()
+        assert weights[-1].grad is not None
+
+
+def test_the_outer_loss_of_maml_is_that_without_an_attack(learner, tasks) -> None:
+    from robustmeta.episodes import EpisodeBatch
+
+    model = learner("maml").train()
+    batch = EpisodeBatch(*tasks())
+    gradients = []
+    for attacked in (False, True):
+        model.zero_grad()
+        classifier = model.adapt(batch.support_x, batch.support_y)
+        if attacked:
+            attack = TorchAttack("FAB", Threat("Linf", 0.1), {"steps": 2})
+            craft(attack, classifier, batch.query_x, batch.query_y, [0, 1])
+        query_loss(classifier, batch).backward()
+        gradients.append([weight.grad.clone() for weight in model.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+@pytest.mark.parametrize("shift", [-64.0, 0.0, 64.0])
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [*GRADIENT, ("Square", {"n_queries": 50}), ("UPGD", {"steps": 10, "step_size_over_eps": 0.2, "loss": "margin"})],
+)
+def test_adding_a_constant_to_all_logits_changes_nothing(problem, method, parameters, shift) -> None:
+    p = problem("Linf", queries=8)
+    attack = TorchAttack(method, Threat("Linf", 1.04 * p.distance), parameters)
+    fooled = p.fooled(attack(p.scaled(1, shift), p.images, p.labels, [0, 1]))
+    assert torch.equal(fooled, p.fooled(attack(p.classifier, p.images, p.labels, [0, 1])))
+    assert fooled.all() or method == "Square"
+
+
+def test_large_logits_silence_cross_entropy_but_not_dlr(problem) -> None:
+    p = problem("Linf", queries=8)
+    for parameters, fools in ((APGD_CE, False), (APGD_DLR, True)):
+        attack = TorchAttack("APGD", Threat("Linf", 1.04 * p.distance), parameters)
+        assert (p.fooled(attack(p.scaled(1000), p.images, p.labels, [0, 1])) == fools).all()
+
+
+@pytest.mark.parametrize(("ways", "classes"), [(4, 4), (5, 5), (20, 10)])
+def test_targets_are_the_other_classes_nine_at_most(problem, monkeypatch, ways, classes) -> None:
+    p = problem("Linf", ways=ways)
+    seen = []
+    original = torchattacks.APGDT.__init__
+
+    def init(self, model, **arguments):
+        seen.append(arguments)
+        original(self, model, **arguments)
+
+    monkeypatch.setattr(torchattacks.APGDT, "__init__", init)
+    monkeypatch.setattr(TorchAttack, "_arguments", lambda self, ways, seed: arguments_of(self, ways, seed))
+    TorchAttack("APGDT", Threat("Linf", 0.1), {"steps": 1})(p.classifier, p.images, p.labels, [7, 8])
+    assert [each["n_classes"] for each in seen] == [classes, classes]
+    assert [each["seed"] for each in seen] == [7, 8]
+
+
+def arguments_of(attack: TorchAttack, ways: int, seed: int) -> dict[str, object]:
+    return {"norm": attack.threat.norm, "eps": attack.threat.eps, "n_classes": min(ways, 10), "seed": seed, "steps": 1}
+
+
+def test_scaled_scales_the_budget_and_a_step_size_in_pixels() -> None:
+    attack = TorchAttack("MIFGSM", Threat("Linf", 0.2), {"steps": 5, "alpha": 0.1}).scaled(0.5)
+    assert (attack.threat.eps, attack.parameters) == (0.1, {"steps": 5, "alpha": 0.05})
+    relative = TorchAttack("MIFGSM", Threat("Linf", 0.2), MIFGSM).scaled(0.5)
+    assert relative == TorchAttack("MIFGSM", Threat("Linf", 0.1), MIFGSM)
+    assert hash(relative) == hash(TorchAttack("MIFGSM", Threat("Linf", 0.1), MIFGSM))
+
+
+LINF, L2 = Threat("Linf", 0.1), Threat("L2", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("method", "threat", "parameters", "part"),
+    [
+        ("MIFGMS", LINF, MIFGSM, "did you mean 'MIFGSM'"),
+        ("CW", L2, {}, "has no eps"),
+        ("GN", LINF, {}, "has no eps"),
+        ("MultiAttack", LINF, {}, "has no eps"),
+        ("LGV", LINF, {}, "has no eps"),
+        ("AutoAttack", LINF, {}, "fixes 100"),
+        ("MIFGSM", L2, MIFGSM, "Linf attack"),
+        ("PGDL2", LINF, {"steps": 5, "alpha": 0.1}, "L2 attack"),
+        ("APGD", LINF, {"loss": "ce"}, "needs 'steps'"),
+        ("Square", LINF, {}, "needs 'n_queries'"),
+        ("MIFGSM", LINF, {"steps": 5}, "needs its step size"),
+        ("MIFGSM", LINF, {"steps": 5, "alpha": 0.1, "step_size_over_eps": 1.0}, "either 'alpha'"),
+        ("APGD", LINF, {"steps": 5, "step_size_over_eps": 1.0}, "unknown parameter"),
+        ("APGD", LINF, {"step": 5}, "did you mean 'steps'"),
+        ("APGD", LINF, {"steps": 5, "eps": 0.1}, "given by the threat"),
+        ("APGD", LINF, {"steps": 5, "seed": 0}, "given by the seeds"),
+        ("APGDT", LINF, {"steps": 5, "n_classes": 5}, "given by the ways"),
+        ("APGD", LINF, {"steps": 5.0}, "of type int"),
+        ("APGD", LINF, {"steps": True}, "of type int"),
+        ("APGD", LINF, {"steps": 0}, "above 0"),
+        ("MIFGSM", LINF, {"steps": 5, "alpha": float("nan")}, "above 0"),
+        ("APGD", LINF, {"steps": 5, "loss": "dlrr"}, "did you mean 'dlr'"),
+    ],
+)
+def test_what_cannot_work_is_refused_in_one_line(method, threat, parameters, part) -> None:
+    with pytest.raises(RobustMetaError, match=part) as caught:
+        TorchAttack(method, threat, parameters)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "ways"),
+    [("APGD", APGD_DLR, 2), ("UPGD", {"steps": 2, "alpha": 0.1, "loss": "dlr"}, 2), ("APGDT", {"steps": 2}, 3)],
+)
+def test_too_few_ways_are_refused(problem, method, parameters, ways) -> None:
+    p = problem("Linf", ways=ways)
+    with pytest.raises(RobustMetaError, match=f"{ways + 1} ways or more, these have {ways}"):
+        TorchAttack(method, LINF, parameters)(p.classifier, p.images, p.labels)
+
+
+@pytest.mark.parametrize("method", COLOUR_ONLY)
+def test_grey_images_are_refused_by_the_attacks_of_colour(problem, method) -> None:
+    p = problem("Linf")
+    with pytest.raises(RobustMetaError, match="3 channels only, these have 1"):
+        TorchAttack(method, LINF, smallest(method))(p.classifier, p.images, p.labels)

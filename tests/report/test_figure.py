@@ -1,0 +1,99 @@
+import re
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import image
+from matplotlib.figure import Figure
+
+from robustmeta.errors import RobustMetaError
+from robustmeta.report.figure import accuracy_against_eps
+from robustmeta.report.setting import Setting
+
+
+@pytest.fixture
+def setting(results):
+    return Setting.of(results)
+
+
+@pytest.fixture
+def drawn(curve, setting, tmp_path, monkeypatch):
+    """The figure object behind the picture, caught as it is saved."""
+    caught = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **k: (caught.append(figure), save(figure, *a, **k)))
+    accuracy_against_eps(curve, tmp_path / "curve.png", setting)
+    return caught[0]
+
+
+def test_every_point_and_its_interval_are_drawn(drawn, curve):
+    axes = drawn.axes[0]
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    bands = dict(zip(list(lines)[:4], axes.collections, strict=True))
+    for (learner, defense), group in curve.groupby(["learner", "defense"]):
+        label = f"{learner} / {defense}"
+        np.testing.assert_allclose(lines[label].get_xydata(), np.c_[group["eps"], 100 * group["accuracy"]])
+        edges = bands[label].get_paths()[0].vertices
+        for row in group.itertuples():
+            at = edges[np.isclose(edges[:, 0], row.eps), 1]
+            assert at.max() == pytest.approx(100 * (row.accuracy + row.ci95))
+            assert at.min() == pytest.approx(max(0, 100 * (row.accuracy - row.ci95)))
+
+
+def test_colour_is_the_learner_and_dashes_are_natural(drawn):
+    lines = {line.get_label(): line for line in drawn.axes[0].get_lines()}
+    for learner in ("maml", "protonet"):
+        natural, defended = lines[f"{learner} / natural"], lines[f"{learner} / aq"]
+        assert natural.get_color() == defended.get_color()
+        assert (natural.get_linestyle(), defended.get_linestyle()) == ("--", "-")
+    assert lines["maml / aq"].get_color() != lines["protonet / aq"].get_color()
+
+
+def test_chance_headline_and_setting_are_told(drawn):
+    axes = drawn.axes[0]
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert set(lines["chance, 20%"].get_ydata()) == {20.0}
+    (headline,) = (line for label, line in lines.items() if label.startswith("table"))
+    assert set(headline.get_xdata()) == {0.1}
+    for said in ("glyphs", "5-way 1-shot", r"L_\infty", "pgd-20", "40 episodes"):
+        assert said in axes.get_title()
+    (top,) = axes.child_axes
+    assert top.get_xlim() == pytest.approx(255 * np.array(axes.get_xlim()))
+
+
+def test_the_picture_is_the_same_whatever_the_users_style_and_the_order_of_eps(curve, setting, tmp_path):
+    pictures = [tmp_path / "a.png", tmp_path / "b.png"]
+    accuracy_against_eps(curve, pictures[0], setting)
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "black"}):
+        accuracy_against_eps(
+            curve.sample(frac=1, random_state=0).sort_values(["learner"], kind="stable"), pictures[1], setting
+        )
+        assert mpl.rcParams["font.size"] == 30
+    pixels = [image.imread(picture) for picture in pictures]
+    assert pixels[0].shape[0] > 700
+    assert pixels[0].std() > 0.05
+    np.testing.assert_array_equal(*pixels)
+
+
+def test_one_panel_an_attack_and_no_255ths_for_l2(curve, results, tmp_path):
+    wide = Setting.of(results.assign(threat_norm="L2", eps=2.0))
+    accuracy_against_eps(curve, tmp_path / "one.png", wide)
+    both = pd.concat([curve, curve.assign(attack="fgsm", ci95=float("nan"))])
+    accuracy_against_eps(both, tmp_path / "two.png", wide)
+    one, two = (image.imread(tmp_path / name) for name in ("one.png", "two.png"))
+    assert two.shape[1] == 2 * one.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda curve: curve.drop(columns="eps"), "no column eps"),
+        (lambda curve: curve.iloc[:0], "no rows"),
+        (lambda curve: pd.concat([curve, curve.iloc[[0]]]), "two rows of label maml / natural, attack pgd-20, eps 0.0"),
+    ],
+)
+def test_refuses_and_leaves_no_file(curve, setting, tmp_path, spoil, said):
+    with pytest.raises(RobustMetaError, match=re.escape(said)):
+        accuracy_against_eps(spoil(curve), tmp_path / "curve.png", setting)
+    assert not list(tmp_path.iterdir())

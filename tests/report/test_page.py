@@ -1,0 +1,97 @@
+import re
+
+import pytest
+
+from robustmeta.errors import RobustMetaError
+from robustmeta.report.page import report_page
+from robustmeta.report.table import as_markdown, comparison
+
+RECIPE = "data: {name: glyphs}\nways: 5\n"
+
+
+def page(results, **options):
+    return report_page(results, RECIPE, "robustmeta bench --seed 1", "a machine of 2 cores", **options)
+
+
+def test_says_what_was_measured_and_how(results):
+    text = page(results)
+    assert text.startswith("# glyphs, 5-way 1-shot: accuracy under attack (Linf, eps 0.1)\n")
+    for said in (
+        "95% Student t interval over 40 episodes",
+        "15 queries a class from the test split of glyphs (seed 1)",
+        "Guessing gives 20%",
+        "the suite: fgsm, pgd-20, pgd-20-margin.",
+        "`worst` is taken query by query",
+        "![Accuracy against eps, one line a learner, with 95% intervals](curve.png)",
+        "robustmeta 0.1.0, torch 2.13, torchattacks 3.5.1",
+        "Config: `0012345`",
+        "fgsm `12e4567`",
+        "Machine: a machine of 2 cores",
+        "```sh\nrobustmeta bench --seed 1\n```",
+        f"```yaml\n{RECIPE}```",
+    ):
+        assert said in text
+
+
+def test_holds_the_comparison_and_the_paired_drops(results):
+    text = page(results)
+    assert as_markdown(comparison(results)) in text
+    drops = as_markdown(comparison(results[results["attack"] != "clean"], "drop", "drop_ci95"))
+    assert drops in text
+
+
+def test_every_accuracy_has_its_interval(results):
+    tables = page(results).split("## Learners")[0]
+    cells = re.findall(r"\|\s+(\d[^|]*?)\s+(?=\|)", tables)
+    assert len(cells) == 4 * (5 + 4)
+    assert all(re.fullmatch(r"\d+\.\d ± \d+\.\d", cell) for cell in cells)
+
+
+def test_settings_of_each_learner(results):
+    results.loc[results["defense"] == "aq", "train_steps"] = 900
+    results.loc[results["attack"] == "worst", "seconds"] = 5.0  # the sum of the four others
+    table = page(results).split("## Learners")[1].split("##")[0]
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()]
+    assert lines[0] == [
+        "learner / defense", "backbone", "norm policy", "order", "train ways", "train shots", "train steps",
+        "evaluation, s",
+    ]  # fmt: skip
+    assert lines[2] == ["maml / natural", "conv4", "running", "second", "5", "1", "300", "5.0"]
+    assert lines[5] == ["protonet / aq", "conv4", "running", "-", "5", "1", "900", "5.0"]
+
+
+def test_flags_are_explained_where_there_are_any(results):
+    assert "## Flags" not in page(results)
+    results.loc[results["learner"] == "protonet", "flags"] = "transductive"
+    results.loc[1, "flags"] = "R03"
+    text = page(results, meanings={"transductive": "Queries share statistics."})
+    assert "- `transductive`: Queries share statistics. Raised by protonet / natural; protonet / aq." in text
+    assert "- `R03`: raised by maml / natural under fgsm." in text
+
+
+def test_clean_alone_has_no_attack_to_speak_of(results):
+    text = page(results[results["attack"] == "clean"], picture=None)
+    for absent in ("Drop from clean", "the suite", "`worst`", "!["):
+        assert absent not in text
+
+
+def test_one_episode(results):
+    text = page(results.assign(episodes=1, ci95=float("nan"), drop_ci95=float("nan")))
+    assert "over 1 episode:" in text
+    assert "± n/a" in text
+
+
+def test_a_recipe_cannot_break_out_of_its_block(results):
+    text = report_page(results, "note: '```'\n", "true", "a machine")
+    assert text.endswith("````yaml\nnote: '```'\n````\n")
+
+
+def test_works_without_the_columns_of_provenance(results):
+    required = results.loc[:, :"flags"]
+    assert "Versions" not in page(required)
+
+
+def test_refuses_two_settings(results):
+    results.loc[3, "eps"] = 0.2
+    with pytest.raises(RobustMetaError, match=r"mix eps 0\.1, 0\.2"):
+        page(results)
