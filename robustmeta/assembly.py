@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,7 @@ def build_learner(recipe: Recipe, row: Row, image_shape: tuple[int, int, int], s
     torch.manual_seed(recipe.training_of(row).seed)
     channels, size, _ = image_shape
     backbone = _made(BACKBONES, recipe.backbone_of(row), source, (*at, "backbone"), channels=channels, size=size)
-    learner: Learner = _made(
-        LEARNERS, row.learner, source, (*at, "learner"), backbone=backbone, ways=recipe.test.ways
-    )
+    learner: Learner = _made(LEARNERS, row.learner, source, (*at, "learner"), backbone=backbone, ways=recipe.test.ways)
     if row.defense:
         given: dict[str, Any] = {"learner": learner}
         if "attack" in row.defense:
@@ -52,7 +51,7 @@ def suite_cards(recipe: Recipe, source: Source) -> dict[str, Card]:
     """The cards of a recipe's suite or list, by name; one that does not fit the tasks is replaced by its stand-in."""
     cards = guarded(lambda: resolve(recipe.attacks), source, ("attacks",))
     ways, norm = recipe.test.ways, recipe.threat.norm
-    return {found.name: guarded(lambda found=found: found.fit(norm, ways), source, ("attacks",)) for found in cards}
+    return {found.name: guarded(partial(found.fit, norm, ways), source, ("attacks",)) for found in cards}
 
 
 def build_attacks(recipe: Recipe, source: Source) -> dict[str, Attack]:
@@ -64,10 +63,8 @@ def curve_attacks(recipe: Recipe, source: Source) -> dict[str, Attack]:
     """The attack of a recipe's curve at each of its eps, by the eps."""
     found = guarded(lambda: card(recipe.curve.attack), source, ("curve", "attack"))
     norm = recipe.threat.norm
-    return {
-        f"{eps:g}": guarded(lambda eps=eps: found.build(Threat(norm, eps)), source, ("curve", "eps"))
-        for eps in recipe.curve.eps
-    }
+    threats = {f"{eps:g}": guarded(partial(Threat, norm, eps), source, ("curve", "eps")) for eps in recipe.curve.eps}
+    return {eps: guarded(partial(found.build, threat), source, ("curve", "attack")) for eps, threat in threats.items()}
 
 
 def episodes_of(

@@ -22,7 +22,6 @@ from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.registry import Registry
 
 POLICIES = ("running", "support", "group", "transductive")
-BACKBONES: Registry = Registry("backbone")
 
 
 class Moments(NamedTuple):
@@ -42,6 +41,27 @@ class Embedding(NamedTuple):
     statistics: Statistics | None
 
 
+class Backbone(nn.Module):
+    """What every backbone is: images `[T, N, C, H, W]` to features `[T, N, out_features]`, pure in its input."""
+
+    norm: str
+
+    @property
+    def out_features(self) -> int:
+        """D, the number of features of an image."""
+        raise NotImplementedError(f"{type(self).__name__} must define out_features")
+
+    def forward(self, images: Tensor, statistics: Statistics | None = None) -> Embedding:
+        """Features of images `[T, N, C, H, W]`, normalised with `statistics` where they are given."""
+        raise NotImplementedError(f"{type(self).__name__} must define forward(images, statistics) -> Embedding")
+
+    def track(self, statistics: Statistics | None) -> None:
+        """Take note of the statistics of a training batch's supports; does nothing unless a policy needs it."""
+
+
+BACKBONES: Registry[type[Backbone]] = Registry("backbone")
+
+
 class ConvBlock(nn.Module):
     """3x3 convolution, normalization, 2x2 max-pooling, ReLU: `[T*N, C, H, W]` to `[T*N, width, H//2, W//2]`."""
 
@@ -58,6 +78,7 @@ class ConvBlock(nn.Module):
         self.register_buffer("running_var", torch.ones(width))
 
     def forward(self, x: Tensor, tasks: int, given: Moments | None) -> tuple[Tensor, Moments | None]:
+        """The block's output, and the moments to normalise other images of the same tasks with (or None)."""
         if self.norm == "running" and given is None and not self.training:
             given = Moments(self.running_mean[None], self.running_var[None])
         if given is not None and len(given.mean) == 1:
@@ -83,7 +104,7 @@ class ConvBlock(nn.Module):
 
 
 @BACKBONES.register("conv4")
-class Conv4(nn.Module):
+class Conv4(Backbone):
     """Four blocks of convolution, normalization, ReLU and pooling (Vinyals et al., 2016).
 
     channels, size: C and H = W of the images. width: channels of each block (64 in the papers).
@@ -106,7 +127,7 @@ class Conv4(nn.Module):
             raise RobustMetaError(f"images of {size}x{size} are too small for conv4; four poolings need at least 16x16")
         self.channels, self.size, self.width, self.norm, self.momentum = channels, size, width, norm, momentum
         self.blocks = nn.ModuleList(ConvBlock(channels if i == 0 else width, width, norm) for i in range(4))
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def out_features(self) -> int:
@@ -127,7 +148,7 @@ class Conv4(nn.Module):
         for i, block in enumerate(self.blocks):
             x, moments = block(x, tasks, statistics[i] if statistics else None)
             used.append(moments)
-        features = x.flatten(1).unflatten(0, (tasks, number))
+        features = x.reshape(tasks, number, -1)
         return Embedding(features, None if None in used else tuple(used))
 
     @torch.no_grad()
@@ -136,6 +157,7 @@ class Conv4(nn.Module):
         if self.norm != "running" or statistics is None:
             return
         for block, moments in zip(self.blocks, statistics, strict=True):
+            assert isinstance(block, ConvBlock)
             block.running_mean.lerp_(moments.mean.mean(0), self.momentum)
             block.running_var.lerp_(moments.var.mean(0), self.momentum)
 

@@ -13,15 +13,16 @@ from typing import Any, TypeVar
 import pandas as pd
 from tqdm import tqdm
 
-from robustmeta.checkpoint import Checkpoint
 from robustmeta.assembly import suite_cards
 from robustmeta.attacks.base import Threat
+from robustmeta.checkpoint import Checkpoint
 from robustmeta.errors import RobustMetaError
 from robustmeta.files import locked_folder, whole_file
 from robustmeta.job import Job
 from robustmeta.outcomes import Outcomes
 from robustmeta.provenance import about_row
 from robustmeta.recipe import Recipe, read
+from robustmeta.report.machine import this_machine
 from robustmeta.report.write import write_report
 from robustmeta.rows import curve_rows, episode_rows, result_rows
 from robustmeta.schema import Source
@@ -51,14 +52,15 @@ def bench(
         jobs = [Job(recipe, source, row, out, root, device) for row in recipe.rows]
         outcomes = run_jobs(jobs, Job.run, workers, finished)
         tables = [_tables(job, *outcomes[job.row.name]) for job in jobs]
+        results: pd.DataFrame
         results, episodes, curve = (pd.concat(frames, ignore_index=True) for frames in zip(*tables, strict=True))
-        write_report(out, results, episodes, curve, recipe.as_yaml(), command)
+        write_report(out, results, episodes, curve, recipe.as_yaml(), command, machine=this_machine(device))
     return results
 
 
 def _tables(job: Job, attacked: Outcomes, curve: Outcomes) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     about = about_row(job.recipe, job.row)
-    who = {key: about[key] for key in ("learner", "defense")}
+    who = {key: about[key] for key in ("row", "learner", "defense")}
     eps_of = {f"{eps:g}": eps for eps in job.recipe.curve.eps}
     return (
         result_rows(attacked, job.recipe.threat, about, suite_cards(job.recipe, job.source)),
@@ -96,8 +98,9 @@ def run_jobs(
             finished(job.row.name)
         return results
     context = multiprocessing.get_context("spawn")
-    tqdm.set_lock(context.RLock())
-    pool = ProcessPoolExecutor(workers, context, initializer=tqdm.set_lock, initargs=(tqdm.get_lock(),))
+    lock = context.RLock()
+    tqdm.set_lock(lock)
+    pool = ProcessPoolExecutor(workers, context, initializer=tqdm.set_lock, initargs=(lock,))
     futures: dict[Future[Result], str] = {}
     try:
         for position, job in enumerate(ordered):
@@ -141,5 +144,5 @@ def evaluate_checkpoint(
         with run_folder(recipe, job.out):
             results, episodes, curve = _tables(job, *job.evaluate(learner))
             if out is not None:
-                write_report(out, results, episodes, curve, recipe.as_yaml(), command)
+                write_report(out, results, episodes, curve, recipe.as_yaml(), command, machine=this_machine(device))
     return results

@@ -2,25 +2,29 @@
 
 import inspect
 from importlib.resources import files
+from typing import Any
 
-from robustmeta.attacks.card import card, names, suites
+from robustmeta.attacks.card import card, names, suite, suites
 from robustmeta.backbones import BACKBONES
 from robustmeta.data import DATASETS
 from robustmeta.defenses import DEFENSES
 from robustmeta.learners import LEARNERS
+from robustmeta.recipe import find
 from robustmeta.registry import Registry
 
 
 def catalogue(what: str) -> list[tuple[str, str]]:
     """Names and one-line descriptions of `learners | defenses | attacks | datasets | backbones | recipes`."""
     if what == "attacks":
-        return [(name, card(name).summary) for name in names()] + [(f"{s} (suite)", line) for s, line in suites()]
+        listed = [(name, card(name).summary) for name in names()]
+        return listed + [(f"{name} (suite)", ", ".join(suite(name))) for name in suites()]
     if what == "recipes":
         found = (item.name for item in files("robustmeta.recipes").iterdir() if item.name.endswith(".yaml"))
-        return [(name.removesuffix(".yaml"), "") for name in sorted(found)]
-    registry: Registry = {
+        return [(name.removesuffix(".yaml"), find(name.removesuffix(".yaml"))[0].summary) for name in sorted(found)]
+    registries: dict[str, Registry[Any]] = {
         "learners": LEARNERS, "defenses": DEFENSES, "datasets": DATASETS, "backbones": BACKBONES,
-    }[what]  # fmt: skip
+    }  # fmt: skip
+    registry = registries[what]
     return [(name, first_line(registry[name])) for name in registry]
 
 

@@ -16,6 +16,7 @@ class Group(click.Group):
     """A command group that says a `RobustMetaError` in one line and exits with status 2."""
 
     def invoke(self, context: click.Context) -> Any:
+        """Run the command."""
         try:
             return super().invoke(context)
         except RobustMetaError as error:
@@ -32,7 +33,7 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--seed", type=click.IntRange(min=0), help="Seed of training; the test episodes stay the same."),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
         click.option(
-            "--threads", type=click.IntRange(min=1), help="Learners run side by side, a thread each [default: all cores]."
+            "--threads", type=click.IntRange(min=1), help="Learners side by side, a thread each [default: all cores]."
         ),
         click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data archives."),
     ):
@@ -50,7 +51,9 @@ def main() -> None:
 @click.argument("recipe", required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report [default: reports/<recipe name>].")
 @machine_options
-def bench(recipe: str | None, out: Path | None, seed: int | None, device: str, threads: int | None, data_root: Path | None) -> None:
+def bench(
+    recipe: str | None, out: Path | None, seed: int | None, device: str, threads: int | None, data_root: Path | None
+) -> None:
     """Train and evaluate every learner of RECIPE, then write the comparison table.
 
     RECIPE is a YAML file or the name of one that ships with robustmeta; without it, a benchmark of a few minutes

@@ -61,8 +61,8 @@ class EpisodeBatch:
 
     def to(self, device: torch.device | str) -> "EpisodeBatch":
         """The same tasks on `device`."""
-        tensors = (self.support_x, self.support_y, self.query_x, self.query_y)
-        return EpisodeBatch(*(tensor.to(device) for tensor in tensors), index=self.index)
+        tensors = ("support_x", "support_y", "query_x", "query_y")
+        return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
 
 
 def check_images(name: str, images: Tensor, labels: Tensor) -> None:
@@ -169,7 +169,7 @@ class Episodes:
         """The tasks of the given indices, in one gather from the image tensor."""
         rows = torch.from_numpy(np.stack([self.rows(index) for index in indices])).to(self._images.device)
         images = self._images[rows].float().div_(255)  # [T, ways, shots + queries, C, H, W]
-        support, query = images.split([self.shots, self.queries], dim=2)
+        support, query = images[:, :, : self.shots], images[:, :, self.shots :]
         tasks = len(indices)
         return EpisodeBatch(
             support_x=support.flatten(1, 2),

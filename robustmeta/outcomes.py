@@ -44,7 +44,7 @@ class Outcomes:
         arrays |= {f"seconds/{name}": np.array(spent) for name, spent in self.seconds.items()}
         arrays |= {f"largest/{name}": np.array(size) for name, size in self.largest.items()}
         with whole_file(path) as part:
-            np.savez(part, **arrays)
+            np.savez(part, **arrays)  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | Path, attacks: Sequence[str]) -> "Outcomes":

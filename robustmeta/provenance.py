@@ -20,6 +20,7 @@ def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
     training, test, backbone = recipe.training_of(row), recipe.test, recipe.backbone_of(row)
     learner = row.learner["name"]
     return {
+        "row": row.name,
         "learner": learner,
         "defense": row.defense.get("name", "natural"),
         "backbone": f"{backbone['name']}-{backbone.get('width', 64)}",

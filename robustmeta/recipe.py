@@ -106,6 +106,12 @@ class Recipe:
         """The recipe's training settings, with the row's own over them."""
         return make(Training, {**self.training, **row.training}, Source(self.name, {}), ("training",))
 
+    @property
+    def summary(self) -> str:
+        """Data, task, threat and learners, in a line for a list."""
+        task = f"{self.dataset['name']}, {self.test.ways}-way {self.test.shots}-shot"
+        return f"{task}, {self.threat.norm} eps {self.threat.eps:g}: {', '.join(row.name for row in self.rows)}"
+
     def seeded(self, seed: int) -> "Recipe":
         """The same recipe with every row trained from `seed`."""
         rows = tuple(replace(row, training={k: v for k, v in row.training.items() if k != "seed"}) for row in self.rows)

@@ -104,12 +104,14 @@ def train(
     return state.log
 
 
-def _outer_step(learner: Learner, batch: EpisodeBatch, optimizer: torch.optim.Optimizer, clip: float, step: int) -> float:
+def _outer_step(
+    learner: Learner, batch: EpisodeBatch, optimizer: torch.optim.Optimizer, clip: float, step: int
+) -> float:
     loss = learner.loss(batch)
     if not loss.isfinite():
         raise RobustMetaError(f"the outer loss is {loss.item()} at step {step}; lower lr or the inner learning rate")
     optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(learner.parameters(), clip)
     optimizer.step()
     return loss.item()

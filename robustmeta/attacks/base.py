@@ -27,7 +27,7 @@ class Threat:
     def __post_init__(self) -> None:
         if self.norm not in NORMS:
             raise unknown("norm", self.norm, NORMS)
-        if not 0 <= self.eps or (self.norm == "Linf" and self.eps > 1):
+        if not self.eps >= 0 or (self.norm == "Linf" and self.eps > 1):
             raise RobustMetaError(
                 f"eps is {self.eps:g}; it must lie in [0, 1] pixel units, as 8/255 = {8 / 255:.4f} for images in [0, 1]"
             )

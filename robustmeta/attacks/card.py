@@ -49,6 +49,12 @@ class Card:
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    @property
+    def summary(self) -> str:
+        """Engine, steps or queries, knowledge and source, in a line for a list."""
+        settings = ", ".join(f"{name} {value}" for name, value in self.parameters.items())
+        return f"{self.engine} ({settings}); {self.knowledge}; {self.source['authors']} {self.source['year']}"
+
     def build(self, threat: Threat) -> Attack:
         """The attack inside `threat`; raises `RobustMetaError` for a norm or parameters it cannot have."""
         if threat.norm not in self.norm:

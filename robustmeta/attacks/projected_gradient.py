@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -104,3 +105,16 @@ class ProjectedGradient:
         if self.threat.norm == "L2":
             noise = noise / noise.flatten(-3).norm(dim=-1)[..., None, None, None]
         return self.threat.project(images + self.threat.eps * noise, images)
+
+
+def PGD(eps: float = 0.1, steps: int = 20, norm: str = "Linf", **settings: Any) -> ProjectedGradient:  # noqa: N802
+    """Projected gradient descent (Madry et al., 2018) within `eps`, in [0, 1] pixel units.
+
+    settings: those of `ProjectedGradient`, as `loss="margin"`, `step_size` or `restarts`.
+    """
+    return ProjectedGradient(Threat(norm, eps), steps, **settings)
+
+
+def FGSM(eps: float = 0.1, norm: str = "Linf") -> ProjectedGradient:  # noqa: N802
+    """The fast gradient sign method (Goodfellow, Shlens & Szegedy, 2015): one step of `eps`, no random start."""
+    return ProjectedGradient(Threat(norm, eps), steps=1, step_size=eps, random_start=False)

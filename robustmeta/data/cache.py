@@ -24,7 +24,7 @@ def cached(name: str, make: Callable[[], Arrays]) -> Arrays:
     """
     path = cache_folder() / f"{name}-v{FORMAT}.npz"
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return {key: kept[key] for key in kept.files}
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         pass

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from robustmeta.errors import RobustMetaError
@@ -45,6 +46,8 @@ def _chunks(url: str, target: Path) -> Iterator[bytes]:
                 yield chunk
     except (OSError, HTTPException) as error:
         reason = getattr(error, "reason", None) or error
+        if isinstance(error, HTTPError):
+            error.close()  # it holds the connection
         raise RobustMetaError(
             f"cannot download {url} ({reason}); check the network, or put the file at {target} by hand"
         ) from error

@@ -21,7 +21,7 @@ from PIL import Image, ImageFilter
 from robustmeta.data import glyph_render
 
 #: Scripts of each split, with the first words of the names that their characters have in Unicode.
-SPLIT_SCRIPTS = {
+SPLIT_SCRIPTS: dict[str, dict[str, tuple[str, ...]]] = {
     "test": {
         "Armenian": ("ARMENIAN",),
         "Georgian": ("GEORGIAN",),
@@ -74,7 +74,9 @@ def drawings(point: int) -> NDArray[np.float32]:
     rows = []
     for file in glyph_render.FILES:
         glyph = glyph_render.outline(point, file) if point in glyph_render.covered(file) else None
-        for width, shear in _POSES if glyph else ():
+        if glyph is None:
+            continue
+        for width, shear in _POSES:
             wide = glyph.resize((max(1, round(glyph.width * width)), glyph.height))
             small = glyph_render.draw(wide, glyph_render.Jitter(scale=20 / 17, shear=shear))[2:-2, 2:-2]
             blurred = Image.fromarray(small).filter(ImageFilter.GaussianBlur(0.6))

@@ -6,23 +6,14 @@ A table and not a run-time choice, so that every machine has the same classes.
 #: split -> script -> hexadecimal code points, neighbours as `first-last`.
 TABLE = {
     "test": {
-        "Armenian": (
-            "531-550 552-556 561 564 566 568-569 56d-56e 570-571 573-577 579-57c 57f 581 584 586 "
-        ),
+        "Armenian": ("531-550 552-556 561 564 566 568-569 56d-56e 570-571 573-577 579-57c 57f 581 584 586 "),
         "Georgian": (
             "10a0-10b5 10b7-10b8 10ba-10c5 10d0-10d4 10d6-10dd 10df-10e7 10e9-10ed 10ef-10f6 10f8-10fa "
             "2d00-2d06 2d08 2d0a-2d0b 2d0e-2d10 2d12-2d13 2d16-2d19 2d1b-2d1d 2d1f 2d21-2d25 "
         ),
-        "Hebrew": (
-            "5d0-5d6 5d8 5da-5de 5e2-5e7 5e9-5ea 5f1-5f2 "
-        ),
-        "Lao": (
-            "e81-e82 e84 e87-e88 e8a e8d e94-e97 e99-e9e ea1 ea3 ea5 ea7 eaa-eab ead-eb0 eb2 ebd "
-            "ec0-ec4 ed1-ed9 "
-        ),
-        "Tifinagh": (
-            "2d30-2d3f 2d41-2d4e 2d50 2d52-2d53 2d55-2d58 2d5a-2d5e 2d60-2d65 "
-        ),
+        "Hebrew": ("5d0-5d6 5d8 5da-5de 5e2-5e7 5e9-5ea 5f1-5f2 "),
+        "Lao": ("e81-e82 e84 e87-e88 e8a e8d e94-e97 e99-e9e ea1 ea3 ea5 ea7 eaa-eab ead-eb0 eb2 ebd ec0-ec4 ed1-ed9 "),
+        "Tifinagh": ("2d30-2d3f 2d41-2d4e 2d50 2d52-2d53 2d55-2d58 2d5a-2d5e 2d60-2d65 "),
     },
     "val": {
         "Arabic": (
@@ -34,12 +25,8 @@ TABLE = {
             "fea3-fea4 fea6-fea8 feaa feae feb0 feb2-feb4 feb6-feb8 febb febe-fec0 fec2 feca-fecc "
             "fece-fed0 fed2-fed3 fed6 fed8 feda fede fee2-fee4 fee6 feea feec feee fef2 fef5-fefc "
         ),
-        "N'Ko": (
-            "7c2-7c9 7cf-7d2 7d6 7d8 7dd 7df 7e2 7e4 "
-        ),
-        "Ogham": (
-            "1682-1685 1687-168a 168c-168f 1691 1697-1698 169a "
-        ),
+        "N'Ko": ("7c2-7c9 7cf-7d2 7d6 7d8 7dd 7df 7e2 7e4 "),
+        "Ogham": ("1682-1685 1687-168a 168c-168f 1691 1697-1698 169a "),
     },
     "train": {
         "Latin": (
@@ -52,9 +39,7 @@ TABLE = {
             "a728-a729 a72c a72e a732 a734 a736 a738-a739 a73c-a73d a73f a746 a750 a752-a753 a766 a768 "
             "a782 a786 a790 a7a0 a7a2-a7a8 a7aa a7fb a7fd a7ff "
         ),
-        "Greek": (
-            "372 37c 393 39e 3a8 3b1-3b2 3b6 3bb-3be 3c0 3c2-3c3 3cf 3d7-3d8 3da 3de-3e1 3fa "
-        ),
+        "Greek": ("372 37c 393 39e 3a8 3b1-3b2 3b6 3bb-3be 3c0 3c2-3c3 3cf 3d7-3d8 3da 3de-3e1 3fa "),
         "Cyrillic": (
             "402 404 409-40b 40f 414 426 429-42b 42d-42e 433 436 43c 452 460 462-464 466 468 46a 46c "
             "46e 470 474 478-479 47c 47e 480 48a 48d-48e 490 493 496 498 49b-49c 49e-4a0 4a4 4a6 4a8 "
@@ -62,15 +47,9 @@ TABLE = {
             "50e 512 514 516-518 520 522 524 1d2b a64c a650 a654 a656-a657 a662 a664 a666 a66e a68b "
             "a694 "
         ),
-        "Coptic": (
-            "3e2 3e6-3e7 3ee "
-        ),
-        "Lisu": (
-            "a4d5 a4d8 a4e7 "
-        ),
-        "Old Italic": (
-            "10300 10302 10304 1030a 1030c-1030e 10310-10311 10315-10316 10319 1031d "
-        ),
+        "Coptic": ("3e2 3e6-3e7 3ee "),
+        "Lisu": ("a4d5 a4d8 a4e7 "),
+        "Old Italic": ("10300 10302 10304 1030a 1030c-1030e 10310-10311 10315-10316 10319 1031d "),
         "Canadian Aboriginal": (
             "1401-1402 1405-1406 140a-1415 1417-141a 141f-1420 142b-142e 1430 1432 1435 1437-1447 144d "
             "144f 1451 1457 1459-1465 1467 1469 146c 146e 1470-1471 1473-1474 1476-1482 1485-1486 1488 "

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -97,5 +96,3 @@ LEARNERS: Registry[type[Learner]] = Registry("learner")
 def freeze(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """The same weights, detached."""
     return {name: weight.detach() for name, weight in weights.items()}
-
-

@@ -7,19 +7,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from robustmeta.backbones import Statistics, detach
+from robustmeta.backbones import Backbone, Statistics, detach
+from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import LEARNERS, Classifier, Learner, freeze
 
 
 class LinearHead(nn.Module):
     """A backbone with a linear layer on top: images `[T, N, C, H, W]` to logits `[T, N, ways]` and statistics."""
 
-    def __init__(self, backbone: nn.Module, ways: int) -> None:
+    def __init__(self, backbone: Backbone, ways: int) -> None:
         super().__init__()
         self.backbone = backbone
         self.linear = nn.Linear(backbone.out_features, ways)
 
     def forward(self, images: Tensor, statistics: Statistics | None = None) -> tuple[Tensor, Statistics | None]:
+        """Logits `[T, N, ways]` of images `[T, N, C, H, W]`, and the statistics for other images of the tasks."""
         features, statistics = self.backbone(images, statistics)
         return self.linear(features), statistics
 
@@ -36,6 +38,7 @@ class FastWeightsClassifier(Classifier):
         self.ways = network.linear.out_features
 
     def forward(self, query_x: Tensor) -> Tensor:
+        """Logits `[T, Q, ways]` of queries `[T, Q, C, H, W]`."""
         logits = [
             functional_call(self._network[0], weights, (images[None], statistics))[0]
             for images, weights, statistics in zip(query_x, self.weights, self.statistics, strict=True)
@@ -43,10 +46,12 @@ class FastWeightsClassifier(Classifier):
         return torch.cat(logits)
 
     def detach(self) -> "FastWeightsClassifier":
+        """The same classifiers, constants but for their input."""
         weights = [freeze(task) for task in self.weights]
         return FastWeightsClassifier(self._network[0], weights, [detach(task) for task in self.statistics])
 
     def select(self, tasks: Sequence[int]) -> "FastWeightsClassifier":
+        """The classifiers of some of the tasks, in the order given."""
         weights, statistics = [self.weights[i] for i in tasks], [self.statistics[i] for i in tasks]
         return FastWeightsClassifier(self._network[0], weights, statistics)
 
@@ -67,7 +72,7 @@ class MAML(Learner):
 
     def __init__(
         self,
-        backbone: nn.Module,
+        backbone: Backbone,
         ways: int = 5,
         *,
         steps: int = 5,
@@ -97,7 +102,7 @@ class MAML(Learner):
         return FastWeightsClassifier(self.network, weights, statistics)
 
     def _adapt_task(self, images: Tensor, labels: Tensor) -> tuple[dict[str, Tensor], Statistics | None]:
-        weights = dict(self.network.named_parameters())
+        weights: dict[str, Tensor] = dict(self.network.named_parameters())
         steps, lr = (self.steps, self.inner_lr) if self.training else (self.test_steps, self.test_inner_lr)
         with torch.enable_grad():
             for _ in range(steps):
@@ -119,8 +124,6 @@ class MAML(Learner):
     def _check_ways(self, labels: Tensor) -> None:
         ways = int(labels.max()) + 1
         if ways != self.network.linear.out_features:
-            from robustmeta.errors import RobustMetaError
-
             raise RobustMetaError(
                 f"a support of {ways} ways was given to a MAML whose head has {self.network.linear.out_features}; "
                 "make the learner with the ways of its tasks"

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
-from robustmeta.backbones import Statistics, detach, select_tasks
+from robustmeta.backbones import Backbone, Statistics, detach, select_tasks
 from robustmeta.learners.base import LEARNERS, Classifier, Learner, freeze
 
 
@@ -15,7 +15,7 @@ class PrototypeClassifier(Classifier):
     """Minus the squared Euclidean distance to each class's prototype `[T, ways, D]`."""
 
     def __init__(
-        self, backbone: nn.Module, weights: dict[str, Tensor], statistics: Statistics | None, prototypes: Tensor
+        self, backbone: Backbone, weights: dict[str, Tensor], statistics: Statistics | None, prototypes: Tensor
     ) -> None:
         super().__init__()
         self._backbone = (backbone,)  # in a tuple, so that its parameters are not this module's
@@ -23,14 +23,17 @@ class PrototypeClassifier(Classifier):
         self.ways = prototypes.shape[1]
 
     def forward(self, query_x: Tensor) -> Tensor:
+        """Logits `[T, Q, ways]` of queries `[T, Q, C, H, W]`."""
         features, _ = functional_call(self._backbone[0], self.weights, (query_x, self.statistics))
         return squared_distance_logits(features, self.prototypes)
 
     def detach(self) -> "PrototypeClassifier":
+        """The same classifiers, constants but for their input."""
         weights, statistics = freeze(self.weights), detach(self.statistics)
         return PrototypeClassifier(self._backbone[0], weights, statistics, self.prototypes.detach())
 
     def select(self, tasks: Sequence[int]) -> "PrototypeClassifier":
+        """The classifiers of some of the tasks, in the order given."""
         statistics = select_tasks(self.statistics, tasks)
         return PrototypeClassifier(self._backbone[0], self.weights, statistics, self.prototypes[list(tasks)])
 
@@ -59,7 +62,7 @@ class ProtoNet(Learner):
     higher training way is a setting of the training episodes.
     """
 
-    def __init__(self, backbone: nn.Module) -> None:
+    def __init__(self, backbone: Backbone) -> None:
         super().__init__()
         self.backbone = backbone
 
@@ -70,6 +73,6 @@ class ProtoNet(Learner):
             if self.training:
                 self.backbone.track(statistics)
             prototypes = class_means(features, support_y)
-        weights = dict(self.backbone.named_parameters())
+        weights: dict[str, Tensor] = dict(self.backbone.named_parameters())
         classifier = PrototypeClassifier(self.backbone, weights, statistics, prototypes)
         return classifier if self.training else classifier.detach()

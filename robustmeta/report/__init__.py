@@ -1,7 +1,6 @@
 """Rows to tables, figures and pages."""
 
 from robustmeta.report.figure import accuracy_against_eps
-from robustmeta.report.interval import mean_interval
 from robustmeta.report.page import report_page
 from robustmeta.report.setting import Setting
 from robustmeta.report.table import as_markdown, as_text, comparison
@@ -13,7 +12,6 @@ __all__ = [
     "as_markdown",
     "as_text",
     "comparison",
-    "mean_interval",
     "read_rows",
     "report_page",
     "write_report",

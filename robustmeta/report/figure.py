@@ -1,6 +1,7 @@
 """Accuracy against eps, one line a learner and defense."""
 
 import os
+from collections import Counter
 from itertools import cycle
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # Okabe & Ito (2008), told apart under every common colour blindness; yellow left out as too light for a line.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 STYLES = ("-", "-.", ":")
+MARKERS = ("o", "s", "^", "D")
 NORMS = {"Linf": r"$L_\infty$", "L2": "$L_2$"}
 STYLE = {
     "font.size": 9,
@@ -32,7 +34,8 @@ def accuracy_against_eps(curve: pd.DataFrame, path: str | os.PathLike[str], sett
     """Draw accuracy against eps with its 95% intervals as bands, and write it to `path` as PNG, whole.
 
     curve: rows of (learner, defense, attack, eps, episodes, accuracy, ci95); one panel an attack. A learner has a
-    colour, natural training is dashed, defenses are not. Chance (1 / ways) and the eps of `setting` are marked.
+    colour, natural training is dashed, defenses are not, and namesakes differ in their markers. Chance (1 / ways)
+    and the eps of `setting` are marked.
     Raises `RobustMetaError` for missing columns, no rows, two rows of one point, or a path that cannot be written.
     """
     require(curve, CURVE, "curve")
@@ -62,15 +65,18 @@ def _lines(axes: "Axes", panel: pd.DataFrame) -> None:
     colours = dict(zip(panel["learner"].unique(), cycle(COLOURS), strict=False))
     defenses = [name for name in panel["defense"].unique() if name != "natural"]
     styles = {"natural": "--"} | dict(zip(defenses, cycle(STYLES), strict=False))
+    namesakes: Counter[tuple[str, str]] = Counter()
     for label, line in panel.groupby("label", sort=False):
         line = line.sort_values("eps")
         learner, defense = line.iloc[0][["learner", "defense"]]
+        marker = MARKERS[namesakes[learner, defense] % len(MARKERS)]
+        namesakes[learner, defense] += 1
         colour, face = colours[learner], "white" if defense == "natural" else colours[learner]
         low, high = (100 * (line["accuracy"] + sign * line["ci95"].fillna(0)).clip(0, 1) for sign in (-1, 1))
         axes.fill_between(line["eps"], low, high, color=colour, alpha=0.2, linewidth=0)
         axes.plot(
             line["eps"], 100 * line["accuracy"], styles[defense], color=colour, linewidth=1.6,
-            marker="o", markersize=4, markerfacecolor=face, label=label, clip_on=False,
+            marker=marker, markersize=4, markerfacecolor=face, label=label, clip_on=False,
         )  # fmt: skip
 
 

@@ -10,6 +10,8 @@ from robustmeta.report.setting import Setting
 from robustmeta.report.table import CLEAN, WORST, as_markdown, attack_names, comparison, flags
 
 VERSIONS = ("robustmeta", "torch", "torchattacks")
+MEANINGS = {"stand-in": "the attack needs more ways than the tasks have, and the one named after the colon ran instead"}
+"""What a flag says, by its code or the part of it before a colon."""
 SETTINGS = {
     "backbone": "backbone",
     "norm_policy": "norm policy",
@@ -33,7 +35,7 @@ def report_page(
 
     results: the rows of one setting. recipe_text: the YAML as run. command: the shell line that made the rows.
     machine: what it ran on, in one line. picture: the curve's address, or None where no curve was drawn.
-    meanings: one sentence for each flag's code.
+    meanings: what each flag says, by its code or the part before a colon; beside, or in place of, `MEANINGS`.
     Raises `RobustMetaError` for missing columns, no rows, or rows of more than one setting.
     """
     setting = Setting.of(results)
@@ -43,8 +45,13 @@ def report_page(
         parts.append(f"![Accuracy against eps, one line a learner, with 95% intervals]({picture})")
     if set(results["attack"]) != {CLEAN}:
         parts += ["## Drop from clean, percentage points", _drops(results)]
-    parts += ["## Learners", as_markdown(_settings(results)), *_flags(results, meanings or {})]
-    parts += ["## Provenance", _provenance(results, machine), _block(command, "sh"), _block(recipe_text, "yaml")]
+    parts += ["## Learners", as_markdown(_settings(results)), *_flags(results, MEANINGS | dict(meanings or {}))]
+    parts += [
+        "## Provenance",
+        _provenance(results, setting, machine),
+        _block(command, "sh"),
+        _block(recipe_text, "yaml"),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -99,15 +106,16 @@ def _flags(results: pd.DataFrame, meanings: Mapping[str, str]) -> list[str]:
     for label, codes in flags(labelled(results)).items():
         for code, attacks in codes.items():
             raised.setdefault(code, []).append(f"{label} under {', '.join(attacks)}" if attacks else label)
-    lines = [f"- `{code}`: {_sentence(meanings.get(code))}{'; '.join(at)}." for code, at in raised.items()]
+    lines = [f"- `{code}`: {_meaning(code, meanings)}{'; '.join(at)}." for code, at in raised.items()]
     return ["## Flags", "\n".join(lines)] if lines else []
 
 
-def _sentence(meaning: str | None) -> str:
+def _meaning(code: str, meanings: Mapping[str, str]) -> str:
+    meaning = meanings.get(code) or meanings.get(code.partition(":")[0])
     return f"{meaning.rstrip('.')}. Raised by " if meaning else "raised by "
 
 
-def _provenance(results: pd.DataFrame, machine: str) -> str:
+def _provenance(results: pd.DataFrame, setting: Setting, machine: str) -> str:
     versions = [f"{name} {_distinct(results[name])}" for name in VERSIONS if name in results.columns]
     lines = [f"- Versions: {', '.join(versions)}"] if versions else []
     lines += [f"- Config: `{_distinct(results['config'])}`"] if "config" in results.columns else []
@@ -115,6 +123,8 @@ def _provenance(results: pd.DataFrame, machine: str) -> str:
         cards = results.loc[~results["attack"].isin([CLEAN, WORST]), ["attack", "card"]].drop_duplicates()
         named = [f"{attack} `{card}`" for attack, card in cards.itertuples(index=False) if card and pd.notna(card)]
         lines += [f"- Attack cards: {', '.join(named)}"] if named else []
+    if "largest" in results.columns:
+        lines.append(f"- Largest perturbation measured: {results['largest'].max():.4g} in {setting.threat_norm}")
     return "\n".join([*lines, f"- Machine: {machine}", "- Rows: `results.csv`, `episodes.csv`; command and recipe:"])
 
 

@@ -13,8 +13,10 @@ RESULTS = (
 EPISODES = ("learner", "defense", "episode", "clean")
 CURVE = ("learner", "defense", "attack", "eps", "episodes", "accuracy", "ci95")
 
-VARIANTS = ("backbone", "norm_policy", "order", "train_ways", "train_shots", "train_steps")
-"""What tells two learners of the same name and defense apart."""
+VARIANTS = (
+    "backbone", "norm_policy", "order", "train_ways", "train_shots", "train_steps", "train_tasks", "train_seed",
+)  # fmt: skip
+"""What tells two learners of the same name and defense apart, where no column `row` names them."""
 
 
 def require(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:
@@ -37,14 +39,17 @@ def labelled(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows with a column `label`, `learner / defense`, sorted by learner, natural training first.
 
     Learners and defenses otherwise keep the order in which they first appear. Where one learner and defense
-    stands for several settings (`VARIANTS`), the label says which: `maml / natural (order first)`.
+    stands for several rows of a recipe, the label says which, by the column `row` if there is one, else by the
+    settings that differ (`VARIANTS`): `maml / natural (order first)`.
     """
     frame = frame.reset_index(drop=True)  # rows put together from several tables may share their numbers
     labels: dict[object, str] = {}
     for (learner, defense), group in frame.groupby(["learner", "defense"], sort=False):
-        telling = [c for c in VARIANTS if c in frame.columns and len(group[c].unique()) > 1]
+        differ = [c for c in ("row", *VARIANTS) if c in frame.columns and len(group[c].unique()) > 1]
+        telling = ["row"] if "row" in differ else differ
         for row in group.index:
-            details = ", ".join(f"{column} {group[column].loc[row]}" for column in telling)
+            words = (f"{column} {group[column].loc[row]}" for column in telling)
+            details = ", ".join(word.removeprefix("row ") for word in words)
             labels[row] = f"{learner} / {defense}" + (f" ({details})" if details else "")
     learners, defenses = list(frame["learner"].unique()), list(frame["defense"].unique())
     rank = pd.DataFrame(

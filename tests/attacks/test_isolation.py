@@ -11,7 +11,7 @@ from robustmeta.attacks.isolation import FrozenTask, isolated
 
 
 def random_state() -> tuple[object, ...]:
-    return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()
+    return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
 
 
 def test_random_numbers_start_from_the_seed_and_are_put_back() -> None:
@@ -19,7 +19,7 @@ def test_random_numbers_start_from_the_seed_and_are_put_back() -> None:
     draws = []
     for _ in range(2):
         with isolated(torch.nn.Identity(), 2**40 + 7):
-            draws.append((torch.rand(1).item(), np.random.rand(), random.random()))
+            draws.append((torch.rand(1).item(), np.random.rand(), random.random()))  # noqa: NPY002
             torch.manual_seed(0)
         assert random_state() == before
     assert draws[0] == draws[1]
@@ -30,14 +30,19 @@ def test_all_is_put_back_after_an_exception(capsys) -> None:
     model[0].weight.requires_grad_(False)
     model[0].bias.grad = grad = torch.ones(2)
     before, state = random_state(), {name: value.clone() for name, value in model.state_dict().items()}
-    with torch.no_grad(), pytest.raises(RuntimeError, match="in the attack"), isolated(model, 0):
-        assert torch.is_grad_enabled()
-        assert not any(p.requires_grad for p in model.parameters())
-        model.train()
-        model(torch.randn(8, 2))
-        model[0].bias.grad = torch.zeros(2)
-        print("chatter")
-        raise RuntimeError("in the attack")
+
+    def misbehave() -> None:
+        with torch.no_grad(), isolated(model, 0):
+            assert torch.is_grad_enabled()
+            assert not any(p.requires_grad for p in model.parameters())
+            model.train()
+            model(torch.randn(8, 2))
+            model[0].bias.grad = torch.zeros(2)
+            print("chatter")
+            raise RuntimeError("in the attack")
+
+    with pytest.raises(RuntimeError, match="in the attack"):
+        misbehave()
     assert random_state() == before
     assert [model.training, model[0].training, model[1].training] == [True, True, False]
     assert [model[0].weight.requires_grad, model[0].bias.requires_grad] == [False, True]

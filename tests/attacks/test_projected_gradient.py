@@ -10,7 +10,7 @@ from torch import Tensor
 from robustmeta.attacks.base import Threat, craft
 from robustmeta.attacks.projected_gradient import LOSSES, ProjectedGradient
 from robustmeta.errors import RobustMetaError
-
+from robustmeta.learners.base import Classifier
 
 # 40 steps of 2.5 budgets in all turn a random point of the sphere to within 16 degrees of the gradient: 1 / cos = 1.04.
 JUST_ABOVE = {"Linf": 1.02, "L2": 1.06}
@@ -52,9 +52,7 @@ def test_no_budget_returns_the_clean_images_exactly(problem, norm) -> None:
 )
 @settings(max_examples=30, deadline=None)
 def test_results_stay_in_the_ball_and_in_the_pixel_range(norm, eps, loss, binary, seed) -> None:
-    from robustmeta.learners.base import Classifier
-
-    class Squares(Classifier):
+    class Waves(Classifier):
         ways = 3
 
         def forward(self, query_x: Tensor) -> Tensor:
@@ -67,7 +65,7 @@ def test_results_stay_in_the_ball_and_in_the_pixel_range(norm, eps, loss, binary
     labels = torch.randint(3, (2, 3), generator=g)
     threat = Threat(norm, eps)
     attack = ProjectedGradient(threat, steps=4, loss=loss, restarts=2)
-    moved = attack(Squares(), images, labels, [seed, seed + 1])
+    moved = attack(Waves(), images, labels, [seed, seed + 1])
     assert (threat.size(moved - images) <= eps + 1e-6).all()
     assert moved.min() >= 0
     assert moved.max() <= 1

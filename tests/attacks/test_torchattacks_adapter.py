@@ -1,5 +1,6 @@
 """The torchattacks adapter: closed form, seeds, what it leaves untouched, and what it refuses."""
 
+import functools
 import random
 
 import numpy as np
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 
 from robustmeta.attacks.base import Threat, craft
 from robustmeta.attacks.torchattacks_adapter import COLOUR_ONLY, TorchAttack, _signature
+from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
-from robustmeta.learners.base import query_loss
+from robustmeta.learners.base import Classifier, query_loss
 
 MIFGSM = {"steps": 10, "step_size_over_eps": 0.1}
 APGD_CE, APGD_DLR = {"steps": 20, "loss": "ce"}, {"steps": 20, "loss": "dlr"}
@@ -37,7 +39,8 @@ def smallest(method: str) -> dict[str, object]:
     """The fewest parameters a class needs."""
     known = _signature(method)
     steps = {name: 3 for name in ("steps", "n_queries", "nb_iter", "num_iter_set") if name in known}
-    return steps | ({"step_size_over_eps": 0.5} if {"alpha", "lr"} & known.keys() else {})
+    samples = {"nb_sample": 8} if method == "SPSA" else {}
+    return steps | samples | ({"step_size_over_eps": 0.5} if {"alpha", "lr"} & known.keys() else {})
 
 
 def threat_of(method: str, eps: float) -> Threat:
@@ -47,7 +50,7 @@ def threat_of(method: str, eps: float) -> Threat:
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
 @pytest.mark.parametrize("queries", [1, 3, 8])
 @pytest.mark.parametrize("ways", [2, 3, 5, 20])
-def test_gradient_attacks_succeed_just_above_the_smallest_perturbation_and_fail_below(problem, norm, queries, ways) -> None:
+def test_gradient_attacks_succeed_just_above_the_distance_and_fail_just_below(problem, norm, queries, ways) -> None:
     p = problem(norm, queries=queries, ways=ways, seed=ways)
     for method, parameters in GRADIENT:
         if (method == "MIFGSM" and norm == "L2") or (parameters.get("loss") == "dlr" and ways == 2):
@@ -67,9 +70,11 @@ def test_square_finds_a_wide_opening_and_none_where_there_is_none(problem, norm)
 
 
 @pytest.mark.parametrize(("method", "parameters"), EVERY, ids=NAMES)
-def test_no_budget_returns_the_clean_images_exactly(problem, method, parameters) -> None:
+def test_no_budget_returns_the_clean_images_exactly_and_calls_nobody(problem, monkeypatch, method, parameters) -> None:
     p = problem("Linf")
-    assert torch.equal(TorchAttack(method, Threat("Linf", 0), parameters)(p.classifier, p.images, p.labels), p.images)
+    attack = TorchAttack(method, Threat("Linf", 0), parameters)
+    monkeypatch.setattr(torchattacks, method, None)
+    assert torch.equal(attack(p.classifier, p.images, p.labels), p.images)
 
 
 @pytest.mark.parametrize("method", usable())
@@ -103,8 +108,6 @@ def test_every_class_with_an_eps_runs_and_keeps_to_it(learner, tasks, method) ->
 )
 @settings(max_examples=25, deadline=None)
 def test_results_stay_in_the_ball_and_in_the_pixel_range(which, norm, eps, binary, seed) -> None:
-    from robustmeta.learners.base import Classifier
-
     class Waves(Classifier):
         ways = 4
 
@@ -142,7 +145,7 @@ def test_a_tasks_outcome_does_not_depend_on_the_tasks_beside_it(problem, method,
 
 def test_without_seeds_the_global_generator_decides(problem) -> None:
     p = problem("Linf")
-    attack = TorchAttack("Square", Threat("Linf", p.distance), {"n_queries": 5})
+    attack = TorchAttack("PGD", Threat("Linf", p.distance), {"steps": 1, "step_size_over_eps": 0.01})
     draws = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
@@ -169,7 +172,7 @@ def test_everything_outside_is_left_as_it_was(learner, tasks, name, training, no
             [module.training for module in model.modules()],
             [weight.requires_grad for weight in weights],
             [None if weight.grad is None else weight.grad.tolist() for weight in weights],
-            [torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()],
+            [torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()],  # noqa: NPY002
             [images.tolist(), labels.tolist(), images.requires_grad],
         ]
 
@@ -179,14 +182,11 @@ def test_everything_outside_is_left_as_it_was(learner, tasks, name, training, no
         craft(TorchAttack(method, Threat("Linf", 0.1), parameters), classifier, images, labels, [0, 1])
         assert state() == before, method
     if training:  # the graph of the adaptation has survived, too
-        F = torch.nn.functional
-        F.cross_entropy(classifier(images).flatten(0, 1), labels.flatten()).backward()
+        query_loss(classifier, EpisodeBatch(support, support_y, images, labels)).backward()
         assert weights[-1].grad is not None
 
 
 def test_the_outer_loss_of_maml_is_that_without_an_attack(learner, tasks) -> None:
-    from robustmeta.episodes import EpisodeBatch
-
     model = learner("maml").train()
     batch = EpisodeBatch(*tasks())
     gradients = []
@@ -221,25 +221,48 @@ def test_large_logits_silence_cross_entropy_but_not_dlr(problem) -> None:
         assert (p.fooled(attack(p.scaled(1000), p.images, p.labels, [0, 1])) == fools).all()
 
 
+@pytest.fixture
+def handed(monkeypatch):
+    """What the classes of torchattacks are handed, call by call."""
+
+    def record(method: str) -> list[dict[str, object]]:
+        calls = []
+        original = getattr(torchattacks, method).__init__
+
+        @functools.wraps(original)  # keeps the signature
+        def init(self, model, **arguments):
+            calls.append(arguments)
+            original(self, model, **arguments)
+
+        monkeypatch.setattr(getattr(torchattacks, method), "__init__", init)
+        return calls
+
+    return record
+
+
 @pytest.mark.parametrize(("ways", "classes"), [(4, 4), (5, 5), (20, 10)])
-def test_targets_are_the_other_classes_nine_at_most(problem, monkeypatch, ways, classes) -> None:
-    p = problem("Linf", ways=ways)
-    seen = []
-    original = torchattacks.APGDT.__init__
-
-    def init(self, model, **arguments):
-        seen.append(arguments)
-        original(self, model, **arguments)
-
-    monkeypatch.setattr(torchattacks.APGDT, "__init__", init)
-    monkeypatch.setattr(TorchAttack, "_arguments", lambda self, ways, seed: arguments_of(self, ways, seed))
-    TorchAttack("APGDT", Threat("Linf", 0.1), {"steps": 1})(p.classifier, p.images, p.labels, [7, 8])
-    assert [each["n_classes"] for each in seen] == [classes, classes]
-    assert [each["seed"] for each in seen] == [7, 8]
+def test_targets_are_the_other_classes_nine_at_most(problem, handed, ways, classes) -> None:
+    p, calls = problem("L2", ways=ways), handed("APGDT")
+    moved = TorchAttack("APGDT", Threat("L2", 0.1), {"steps": 1})(p.classifier, p.images, p.labels, [7, 8])
+    same = {"norm": "L2", "eps": 0.1, "steps": 1, "n_classes": classes, "verbose": False}
+    assert calls == [{**same, "seed": 7}, {**same, "seed": 8}]
+    assert not moved.requires_grad
 
 
-def arguments_of(attack: TorchAttack, ways: int, seed: int) -> dict[str, object]:
-    return {"norm": attack.threat.norm, "eps": attack.threat.eps, "n_classes": min(ways, 10), "seed": seed, "steps": 1}
+@pytest.mark.parametrize(
+    ("method", "parameters", "expected"),
+    [
+        ("MIFGSM", {"steps": 2, "step_size_over_eps": 0.5}, {"eps": 0.1, "steps": 2, "alpha": 0.05}),
+        ("MIFGSM", {"steps": 2, "alpha": 0.5}, {"eps": 0.1, "steps": 2, "alpha": 0.5}),
+        ("SPSA", {"nb_iter": 1, "nb_sample": 2, "lr": 0.5}, {"eps": 0.1, "nb_iter": 1, "nb_sample": 2, "lr": 0.5}),
+        ("SPSA", {"nb_iter": 1, "step_size_over_eps": 1.0}, {"eps": 0.1, "nb_iter": 1, "lr": 0.1}),
+        ("FFGSM", {"step_size_over_eps": 1.25}, {"eps": 0.1, "alpha": 0.125}),
+    ],
+)
+def test_budget_and_step_are_handed_over_in_pixels(problem, handed, method, parameters, expected) -> None:
+    p, calls = problem("Linf", tasks=1), handed(method)
+    TorchAttack(method, Threat("Linf", 0.1), parameters)(p.classifier, p.images, p.labels)
+    assert calls == [expected]
 
 
 def test_scaled_scales_the_budget_and_a_step_size_in_pixels() -> None:

@@ -18,13 +18,22 @@ def setting(results):
 
 
 @pytest.fixture
-def drawn(curve, setting, tmp_path, monkeypatch):
-    """The figure object behind the picture, caught as it is saved."""
+def draw(setting, tmp_path, monkeypatch):
+    """Draws a curve and returns the figure object behind the picture, caught as it is saved."""
     caught = []
     save = Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda figure, *a, **k: (caught.append(figure), save(figure, *a, **k)))
-    accuracy_against_eps(curve, tmp_path / "curve.png", setting)
-    return caught[0]
+
+    def drawing(curve):
+        accuracy_against_eps(curve, tmp_path / "curve.png", setting)
+        return caught[-1]
+
+    return drawing
+
+
+@pytest.fixture
+def drawn(draw, curve):
+    return draw(curve)
 
 
 def test_every_point_and_its_interval_are_drawn(drawn, curve):
@@ -74,6 +83,14 @@ def test_the_picture_is_the_same_whatever_the_users_style_and_the_order_of_eps(c
     assert pixels[0].shape[0] > 700
     assert pixels[0].std() > 0.05
     np.testing.assert_array_equal(*pixels)
+
+
+def test_namesakes_can_be_told_apart(draw, curve):
+    figure = draw(pd.concat([curve.assign(row="a"), curve.assign(row="b")]))
+    lines = {line.get_label(): line for line in figure.axes[0].get_lines()}
+    first, second = lines["maml / aq (a)"], lines["maml / aq (b)"]
+    assert first.get_color() == second.get_color()
+    assert first.get_marker() != second.get_marker()
 
 
 def test_one_panel_an_attack_and_no_255ths_for_l2(curve, results, tmp_path):

@@ -69,6 +69,19 @@ def test_flags_are_explained_where_there_are_any(results):
     assert "- `R03`: raised by maml / natural under fgsm." in text
 
 
+def test_a_stand_in_is_explained_by_itself(results):
+    results.loc[2, "flags"] = "stand-in:pgd-20-margin"
+    line = page(results).split("## Flags\n\n")[1].splitlines()[0]
+    assert line.startswith("- `stand-in:pgd-20-margin`: the attack needs more ways than the tasks have")
+    assert line.endswith("Raised by maml / natural under pgd-20.")
+
+
+def test_largest_perturbation_is_told_where_it_was_measured(results):
+    assert "Largest" not in page(results)
+    text = page(results.assign(largest=[0.0, 0.1, 0.1, 0.09, 0.1] * 4))
+    assert "- Largest perturbation measured: 0.1 in Linf" in text
+
+
 def test_clean_alone_has_no_attack_to_speak_of(results):
     text = page(results[results["attack"] == "clean"], picture=None)
     for absent in ("Drop from clean", "the suite", "`worst`", "!["):

@@ -28,6 +28,12 @@ def test_settings_tell_namesakes_apart():
     ]
 
 
+def test_names_of_rows_tell_namesakes_apart():
+    rows = frame(("maml", "aq", "first"), ("maml", "aq", "second"), ("protonet", "aq", ""))
+    named = labelled(rows.assign(row=["quick", "slow", "protonet-aq"]))
+    assert list(named["label"]) == ["maml / aq (quick)", "maml / aq (slow)", "protonet / aq"]
+
+
 def test_rows_of_several_tables_may_share_their_numbers():
     both = pd.concat([frame(("maml", "aq", "")), frame(("protonet", "aq", ""))])
     assert list(labelled(both)["label"]) == ["maml / aq", "protonet / aq"]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from robustmeta.errors import RobustMetaError
-from robustmeta.report.interval import mean_interval
+from robustmeta.interval import mean_interval
 
 
 def test_worked_by_hand():

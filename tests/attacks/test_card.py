@@ -1,0 +1,193 @@
+"""Cards that ship, cards of a user's own, and the line of every mistake in one."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from robustmeta.attacks.base import Threat
+from robustmeta.attacks.card import card, names, resolve, suite, suites
+from robustmeta.attacks.projected_gradient import ProjectedGradient
+from robustmeta.attacks.torchattacks_adapter import TorchAttack
+from robustmeta.errors import RobustMetaError
+
+TEXT = """\
+name: mine
+version: 1
+engine: projected_gradient
+norm: [Linf, L2]
+parameters:
+  steps: 3
+  step_size_over_eps: 0.5
+  loss: margin
+target: query
+knowledge: white-box
+fewest_ways: 2
+safe_in_training: true
+source:
+  authors: Somebody
+  year: 2026
+  title: Something
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(text: str, name: str = "mine") -> str:
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_card_that_ships_builds_and_fits(name: str) -> None:
+    made = card(name)
+    assert made.name == name
+    for norm in made.norm:
+        attack = made.build(Threat(norm, 0.1))
+        assert attack.threat == Threat(norm, 0.1)
+        assert attack.scaled(0.5) == made.build(Threat(norm, 0.05))
+    for norm in ("Linf", "L2"):
+        fitting = made.fit(norm, 2)
+        assert fitting.fewest_ways == 2
+        assert norm in fitting.norm
+
+
+def test_every_suite_that_ships_resolves_and_holds_a_loss_besides_cross_entropy() -> None:
+    assert suites() == ("quick", "standard")
+    for name in suites():
+        cards = resolve(name)
+        assert tuple(each.name for each in cards) == suite(name)
+        assert any(each.parameters.get("loss") in ("margin", "dlr") for each in cards)
+
+
+def test_cards_mean_what_their_names_say() -> None:
+    threat = Threat("Linf", 0.2)
+    fgsm = ProjectedGradient(threat, steps=1, step_size=0.2, random_start=False)
+    assert card("fgsm").build(threat) == fgsm
+    assert card("pgd-7").build(threat) == ProjectedGradient(threat, steps=7, step_size=0.05)
+    assert card("apgd-ce-100").build(threat) == TorchAttack("APGD", threat, {"steps": 100, "loss": "ce"})
+    assert card("apgd-dlr-100").fit("Linf", 3) == card("apgd-dlr-100")
+    assert card("apgd-dlr-100").fit("Linf", 2) == card("pgd-50-margin")
+    assert card("mifgsm").fit("L2", 5) == card("pgd-50")
+
+
+def test_the_hash_hangs_on_the_content_and_not_on_the_layout(write) -> None:
+    made = card(write(TEXT))
+    lines = TEXT.splitlines()
+    assert len(made.hash) == 12
+    assert card(write("# a comment\n" + TEXT.replace("[Linf, L2]", "\n  - Linf\n  - L2"))).hash == made.hash
+    assert card(write("\n".join([*lines[1:], lines[0]]))).hash == made.hash
+    assert card(write(TEXT.replace("steps: 3", "steps: 4"))).hash != made.hash
+    assert card(write(TEXT.replace("version: 1", "version: 2"))).hash != made.hash
+    assert len({each.hash for each in resolve(names())}) == len(names())
+
+
+def test_a_spec_is_a_suite_a_card_a_path_or_a_list_of_them(write) -> None:
+    path = write(TEXT)
+    assert [each.name for each in resolve("pgd-7")] == ["pgd-7"]
+    assert [each.name for each in resolve(path)] == ["mine"]
+    assert [each.name for each in resolve([path, "fgsm", "quick"])] == ["mine", "fgsm", "pgd-20", "pgd-20-margin"]
+    attack = resolve(path)[0].build(Threat("L2", 2.0))
+    assert attack == ProjectedGradient(Threat("L2", 2.0), steps=3, step_size=1.0, loss="margin")
+
+
+@pytest.mark.parametrize(
+    ("spec", "part"),
+    [
+        ("pgd20", "did you mean 'pgd-20'"),
+        ("standart", "did you mean 'standard'"),
+        (["fgsm", "pgd-77"], "unknown attack or suite 'pgd-77'"),
+        ("suite-quick", "unknown attack or suite"),
+        ([], "no attacks"),
+        ([{"name": "fgsm"}], "must be a suite"),
+        ("no/such/card.yaml", "cannot read the attack card no/such/card.yaml: No such file"),
+    ],
+)
+def test_a_wrong_spec_is_refused_with_the_nearest_name(spec, part) -> None:
+    with pytest.raises(RobustMetaError, match=part) as caught:
+        resolve(spec)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "part"),
+    [
+        ("  steps: 3", "  step: 3", 6, "unknown key of parameters 'step'; did you mean 'steps'"),
+        ("  steps: 3", "  steps: three", 6, "'steps' is 'three'; it must be a whole number"),
+        ("  steps: 3", "  steps: true", 6, "'steps' is True"),
+        ("  steps: 3\n", "", 5, "parameters lacks 'steps'"),
+        ("over_eps: 0.5", "over_eps: 0", 7, "it must be a number above 0"),
+        ("loss: margin", "loss: hinge", 8, "it must be ce or margin"),
+        ("parameters:", "parameters: [", 7, "flow sequence begun on line 5"),
+        ("version: 1", "version: one", 2, "whole number"),
+        ("version: 1", "version: 1\nversion: 1", 3, "given twice"),
+        ("version: 1\n", "", 1, "lacks 'version'"),
+        ("norm: [Linf, L2]", "norm: Linf", 4, "a list of Linf and L2"),
+        ("norm: [Linf, L2]", "norm: [L1]", 4, "a list of Linf and L2"),
+        ("engine: projected_gradient", "engine: foolbox", 3, "torchattacks.<Class>"),
+        ("target: query", "target: support", 9, "must be query"),
+        ("knowledge: white-box", "knowledge: grey-box", 10, "white-box or black-box"),
+        ("fewest_ways: 2", "fewest_ways: 1", 11, "2 or more"),
+        ("safe_in_training: true", "safe_in_training: yes", 12, "true or false"),
+        ("safe_in_training", "save_in_training", 12, "did you mean 'safe_in_training'"),
+        ("  year: 2026\n", "", 13, "source lacks 'year'"),
+        ("name: mine", "name: other", 1, "call both the same"),
+        (TEXT, "", 1, "must be a mapping"),
+        (TEXT, "- a\n", 1, "must be a mapping"),
+    ],
+)
+def test_a_mistake_in_a_card_is_one_line_with_file_and_line(write, old, new, line, part) -> None:
+    assert old in TEXT
+    path = write(TEXT.replace(old, new))
+    with pytest.raises(RobustMetaError) as caught:
+        resolve(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}:{line}: ")
+    assert part in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("parameters", "part"),
+    [
+        ("{loss: ce}", "needs 'steps'"),
+        ("{steps: 5, los: ce}", "did you mean 'loss'"),
+        ("{steps: 5, loss: dlr}", "fewest_ways is 2; these parameters need 3"),
+    ],
+)
+def test_parameters_of_torchattacks_are_checked_when_the_card_is_built(write, parameters, part) -> None:
+    text = TEXT.replace("projected_gradient", "torchattacks.APGD")
+    path = write(text.replace("  steps: 3\n  step_size_over_eps: 0.5\n  loss: margin\n", "").replace(
+        "parameters:", f"parameters: {parameters}"
+    ))  # fmt: skip
+    with pytest.raises(RobustMetaError, match=part) as caught:
+        card(path).build(Threat("Linf", 0.1))
+    assert str(caught.value).startswith(f"{path}:5: ")
+
+
+def test_a_card_refuses_a_norm_it_does_not_have_and_ways_that_nothing_stands_in_for(write) -> None:
+    made = card(write(TEXT.replace("[Linf, L2]", "[Linf]").replace("fewest_ways: 2", "fewest_ways: 4")))
+    with pytest.raises(RobustMetaError, match="'mine' is for Linf, not for L2"):
+        made.build(Threat("L2", 0.1))
+    with pytest.raises(RobustMetaError, match="4 ways or more, not for Linf and 3 ways"):
+        made.fit("Linf", 3)
+
+
+def test_two_different_cards_of_one_name_are_refused(write) -> None:
+    shadow = write(TEXT.replace("name: mine", "name: fgsm"), "fgsm")
+    with pytest.raises(RobustMetaError, match="another card named 'fgsm'"):
+        resolve(["fgsm", shadow])
+    assert resolve(["fgsm", "fgsm"]) == resolve("fgsm")
+
+
+def test_reading_cards_imports_neither_torchattacks_nor_torchvision() -> None:
+    code = (
+        "import sys; from robustmeta.attacks import Threat, resolve; made = resolve('quick')[0].build(Threat());"
+        "print(sorted({'torchattacks', 'torchvision'} & sys.modules.keys()))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
