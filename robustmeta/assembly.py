@@ -29,18 +29,23 @@ def build_learner(recipe: Recipe, row: Row, image_shape: tuple[int, int, int], s
     at = ("rows", str(recipe.rows.index(row)))
     torch.manual_seed(recipe.training_of(row).seed)
     channels, size, _ = image_shape
-    backbone = _made(BACKBONES, recipe.backbone_of(row), source, (*at, "backbone"), channels=channels, size=size)
+    where = (*at, "backbone") if row.backbone else ("backbone",)
+    backbone = _made(BACKBONES, recipe.backbone_of(row), source, where, channels=channels, size=size)
     learner: Learner = _made(LEARNERS, row.learner, source, (*at, "learner"), backbone=backbone, ways=recipe.test.ways)
     if row.defense:
+        settings: dict[str, Any] = dict(row.defense)
         given: dict[str, Any] = {"learner": learner}
-        if "attack" in row.defense:
-            given["attack"] = training_attack(row.defense["attack"], recipe, source, (*at, "defense", "attack"))
-        learner = _made(DEFENSES, row.defense, source, (*at, "defense"), **given)
+        if "attack" in settings:
+            name = settings.pop("attack")
+            given["attack"] = training_attack(name, recipe, source, (*at, "defense", "attack"))
+        learner = _made(DEFENSES, settings, source, (*at, "defense"), **given)
     return learner
 
 
-def training_attack(name: str, recipe: Recipe, source: Source, path: tuple[str, ...]) -> Attack:
+def training_attack(name: object, recipe: Recipe, source: Source, path: tuple[str, ...]) -> Attack:
     """The attack of a card, refused with the line of the recipe unless it is safe in training."""
+    if not isinstance(name, str):
+        raise source.error(path, f"is {name!r}; it must be the name of an attack, as pgd-7")
     found: Card = guarded(lambda: card(name), source, path)
     if not found.safe_in_training:
         raise source.error(path, f"the attack {name!r} is not safe in training; pgd-7 is")
@@ -71,16 +76,16 @@ def episodes_of(
     recipe: Recipe, source: Source, split: str, root: Path | None, device: str, path: tuple[str, ...], **task: int
 ) -> Episodes:
     """Episodes of a split of the recipe's data set; errors carry the line of the recipe's `path`."""
-    name, options = recipe.dataset.get("name"), {k: v for k, v in recipe.dataset.items() if k != "name"}
-    if not isinstance(name, str) or name not in DATASETS:
-        guarded(lambda: DATASETS[str(name)], source, ("dataset", "name"))
-    return guarded(lambda: Episodes(str(name), split, root=root, device=device, **task, **options), source, path)
+    name, options = str(recipe.dataset.get("name")), {k: v for k, v in recipe.dataset.items() if k != "name"}
+    loader = guarded(lambda: DATASETS[name], source, ("dataset", "name"))
+    checked = arguments(loader, options, source, ("dataset",), given=("split", "root"))
+    return guarded(lambda: Episodes(name, split, root=root, device=device, **task, **checked), source, path)
 
 
 def _made(registry: Registry, component: Mapping[str, Any], source: Source, path: tuple[str, ...], **given: Any) -> Any:
     entry = guarded(lambda: registry[str(component.get("name"))], source, (*path, "name"))
     takes = inspect.signature(entry).parameters
     given = {key: value for key, value in given.items() if key in takes}
-    settings = {key: value for key, value in component.items() if key not in ("name", *given)}
-    checked = arguments(entry, settings, source, path)
+    settings = {key: value for key, value in component.items() if key != "name"}
+    checked = arguments(entry, settings, source, path, given)
     return guarded(lambda: entry(**checked, **given), source, path)

@@ -1,8 +1,7 @@
 """Checkpoints: a learner's weights with everything needed to go on training, in one file that runs no code."""
 
-import pickle
-import zipfile
-from dataclasses import dataclass, field
+import warnings
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +53,12 @@ class Checkpoint:
         if not Path(path).is_file():
             raise RobustMetaError(f"there is no checkpoint {path}; `robustmeta train` and `bench` write them")
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of an unusual pickle protocol, which in a checkpoint means damage
+                content = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:  # damaged bytes end the unpickler in whatever exception they lead it to first
             raise RobustMetaError(f"{path} is truncated or not a checkpoint of robustmeta; train it anew") from error
-        if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
+        known = {"format", *(each.name for each in fields(cls))}
+        if not isinstance(content, dict) or content.pop("format", None) != FORMAT or {*content, "format"} != known:
             raise RobustMetaError(f"{path} is not a checkpoint of robustmeta ({FORMAT!r})")
         return cls(**content)

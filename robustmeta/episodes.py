@@ -25,8 +25,8 @@ class EpisodeBatch:
     query_y: int64 `[T, ways*queries]`.
     index: the number of each task in its task distribution; empty for batches made by hand.
 
-    Raises `RobustMetaError` on a missing task axis, sizes that do not match, images outside [0, 1] or NaN,
-    and labels that are not 0 to ways-1 with each class in the support.
+    Raises `RobustMetaError` on a missing task axis, sizes that do not match, images outside [0, 1], NaN or none,
+    and labels that are not 0 to ways-1 in int64 with each class in the support.
     """
 
     support_x: Tensor
@@ -44,6 +44,8 @@ class EpisodeBatch:
                 "or image size; both are [T, N, C, H, W] with the same T, C, H, W"
             )
         check_labels(self.support_y, self.query_y)
+        if self.index and len(self.index) != self.tasks:
+            raise RobustMetaError(f"index has {len(self.index)} numbers for {self.tasks} tasks; give one each, or none")
 
     @property
     def tasks(self) -> int:
@@ -73,6 +75,10 @@ def check_images(name: str, images: Tensor, labels: Tensor) -> None:
         raise RobustMetaError(
             f"the labels of {name} have shape {list(labels.shape)}; they must be {list(images.shape[:2])}, one an image"
         )
+    if not images.is_floating_point() or not images.numel():
+        raise RobustMetaError(
+            f"{name} has type {images.dtype} and shape {list(images.shape)}; it must hold floats in [0, 1], at least one"
+        )
     low, high = images.detach().aminmax()
     if not (low >= 0 and high <= 1):  # also catches NaN, whose comparisons are false
         raise RobustMetaError(
@@ -83,8 +89,8 @@ def check_images(name: str, images: Tensor, labels: Tensor) -> None:
 def check_labels(support_y: Tensor, query_y: Tensor) -> None:
     """Raise `RobustMetaError` unless each task's support has all labels 0 to ways-1 and its queries no other."""
     for name, labels in (("support_y", support_y), ("query_y", query_y)):
-        if labels.is_floating_point() or labels.dtype == torch.bool:
-            raise RobustMetaError(f"{name} has type {labels.dtype}; labels must be integers 0 to ways-1")
+        if labels.dtype != torch.int64:
+            raise RobustMetaError(f"{name} has type {labels.dtype}; labels must be integers 0 to ways-1 as torch.int64")
     ways = int(support_y.max()) + 1
     if int(support_y.min()) < 0 or int(query_y.min()) < 0 or int(query_y.max()) >= ways:
         raise RobustMetaError(

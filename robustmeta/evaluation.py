@@ -13,6 +13,7 @@ from torch import Tensor
 
 from robustmeta.attacks.base import Attack, Threat, craft
 from robustmeta.attacks.card import resolve
+from robustmeta.backbones import Backbone
 from robustmeta.episodes import EpisodeBatch, Episodes
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner
@@ -46,10 +47,13 @@ def evaluate(
     if not isinstance(attacks, Mapping):
         cards = {card.name: card.fit(threat.norm, episodes.ways) for card in resolve(attacks)}
         attacks = {name: card.build(threat) for name, card in cards.items()}
+    dataset, _, split = episodes.name.partition("/")
     about: dict[str, Any] = {
         "learner": type(learner.base).__name__.lower(),
         "defense": learner.defense,
-        "dataset": episodes.name,
+        **_backbone(learner),
+        "dataset": dataset,
+        "split": split,
     }
     about |= {"ways": episodes.ways, "shots": episodes.shots, "queries": episodes.queries, "seed": episodes.seed}
     outcomes = measure(learner, episodes, attacks, number, seed=seed)
@@ -108,6 +112,12 @@ def attack_episodes(learner: Learner, batch: EpisodeBatch, attacks: Mapping[str,
     _note(outcomes, "worst", worst, begun, max(outcomes.largest.values()))
     outcomes.seconds["worst"] = sum(spent for name, spent in outcomes.seconds.items() if name != "worst")
     return outcomes
+
+
+def _backbone(learner: Learner) -> dict[str, str]:
+    found = next((module for module in learner.modules() if isinstance(module, Backbone)), None)
+    name = "-".join(filter(None, [type(found).__name__.lower(), str(getattr(found, "width", ""))]))
+    return {"backbone": name, "norm_policy": found.norm} if found else {"backbone": "", "norm_policy": ""}
 
 
 def _note(outcomes: Outcomes, name: str, right: Tensor, begun: float, largest: float) -> None:

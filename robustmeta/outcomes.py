@@ -55,7 +55,7 @@ class Outcomes:
                 for key in arrays.files:
                     kind, _, name = key.partition("/")
                     getattr(outcomes, kind)[name] = arrays[key] if kind == "right" else arrays[key].item()
-        except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, TypeError, EOFError, AttributeError, RuntimeError, zipfile.BadZipFile) as error:
             raise RobustMetaError(f"{path} is damaged; delete it to evaluate again") from error
         if set(outcomes.right) != {"clean", *attacks, "worst"}:
             raise RobustMetaError(f"{path} holds outcomes of other attacks; choose another folder, or delete it")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +18,14 @@ from robustmeta.training import Training
 
 DEFAULT = "glyphs-5w1s"
 """The recipe that `robustmeta bench` runs without one."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML writes YAML 1.1; this one also quotes the text that `load_marked`, on YAML 1.2, takes for a number."""
+
+
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
 
 
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ class Recipe:
 
     def as_yaml(self) -> str:
         """The recipe as a YAML document that `read` takes back."""
-        return yaml.safe_dump(self.as_dict(), sort_keys=False, width=110)
+        return yaml.dump(self.as_dict(), Dumper=_Dumper, sort_keys=False, width=110)
 
     @property
     def hash(self) -> str:
@@ -143,10 +152,16 @@ class Recipe:
 
     @classmethod
     def of_checkpoint(cls, made: dict[str, Any], **test: Any) -> "Recipe":
-        """The recipe of one row that `made_by` described, with other test settings."""
-        row = Row(made["learner"], made["defense"], made["backbone"], made["training"])
-        settings = {"ways": made["ways"], "shots": made["training"]["shots"], **test}
-        return cls(row.name, (row,), made["dataset"], Test(**settings), Threat(**made["threat"]))
+        """The recipe of one row that `made_by` described, with other test settings.
+
+        Raises `RobustMetaError` if `made` is not of `made_by`.
+        """
+        try:
+            row = Row(made["learner"], made["defense"], made["backbone"], made["training"])
+            settings = {"ways": made["ways"], "shots": made["training"]["shots"], **test}
+            return cls(row.name, (row,), made["dataset"], Test(**settings), Threat(**made["threat"]))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise RobustMetaError(f"the checkpoint's recipe is not a robustmeta recipe's: {error}") from error
 
 
 def read(text: str, name: str) -> tuple[Recipe, Source]:
@@ -159,6 +174,8 @@ def read(text: str, name: str) -> tuple[Recipe, Source]:
     recipe = make(Recipe, data, source)
     if not recipe.rows:
         raise source.error(("rows",), "is empty; a recipe needs at least one learner")
+    if not isinstance(recipe.attacks, str | list):
+        raise source.error(("attacks",), f"is {recipe.attacks!r}; it must be a suite, as quick, or a list of cards")
     seen: set[str] = set()
     for i, row in enumerate(recipe.rows):
         at = ("rows", str(i))
@@ -178,7 +195,11 @@ def find(name_or_path: str | None) -> tuple[Recipe, Source]:
     wanted = DEFAULT if name_or_path is None else name_or_path
     path = Path(wanted)
     if path.is_file():
-        return read(path.read_text(encoding="utf-8"), str(path))
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RobustMetaError(f"cannot read the recipe {path}: {error}; give a YAML file in UTF-8") from error
+        return read(text, str(path))
     shipped = {item.name.removesuffix(".yaml"): item for item in files("robustmeta.recipes").iterdir()}
     if wanted in shipped and wanted != "__init__.py":
         return read(shipped[wanted].read_text(encoding="utf-8"), f"{wanted}.yaml")

@@ -1,7 +1,7 @@
 """Plain data, as a recipe holds it, into dataclasses, with errors that name the line."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from difflib import get_close_matches
 from fractions import Fraction
@@ -49,13 +49,23 @@ def make(kind: type[Made], data: object, source: Source, path: Path = ()) -> Mad
     return guarded(lambda: kind(**values), source, path)
 
 
-def arguments(call: Callable[..., Any], data: Mapping[str, object], source: Source, path: Path) -> dict[str, Any]:
-    """`data` checked by name and type against the annotated parameters of `call`."""
-    known = {name: p for name, p in inspect.signature(call).parameters.items() if p.kind is not p.VAR_KEYWORD}
+def arguments(
+    call: Callable[..., Any], data: Mapping[str, object], source: Source, path: Path, given: Container[str] = ()
+) -> dict[str, Any]:
+    """`data` checked by name and type against the annotated parameters of `call`, but for those that are `given`.
+
+    Raises `RobustMetaError` with the line for a key that is no parameter or is given, a parameter without a default
+    that is missing, and a value of another type.
+    """
+    takes = inspect.signature(call).parameters.items()
+    known = {name: p for name, p in takes if p.kind is not p.VAR_KEYWORD and name not in given}
     hints = get_type_hints(call.__init__ if inspect.isclass(call) else call)
     for key in data:
         if key not in known:
             raise source.error((*path, key), unknown_key(key, known))
+    for name, parameter in known.items():
+        if parameter.default is parameter.empty and name not in data:
+            raise source.error(path, f"{name!r} is missing")
     return {key: convert(hints.get(key, Any), value, source, (*path, key)) for key, value in data.items()}
 
 
@@ -101,7 +111,7 @@ def unknown_key(key: str, known: Any) -> str:
     """What to say of a key that is not known, with the nearest one that is."""
     near = get_close_matches(key, list(known), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"is not a setting here{hint} (known: {', '.join(known)})"
+    return f"is not a setting here{hint} (known: {', '.join(known) or 'none'})"
 
 
 def _shown(value: object) -> str:

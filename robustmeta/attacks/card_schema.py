@@ -66,6 +66,7 @@ PROJECTED_GRADIENT: dict[str, Check] = {
     "loss": _one_of(*LOSSES),
     "random_start": _FLAG,
     "restarts": _whole(1),
+    "until_fooled": _FLAG,
 }
 CARD: dict[str, Check] = {
     "name": _TEXT,

@@ -17,6 +17,8 @@ class Classifier(nn.Module):
     """
 
     ways: int
+    inductive: bool = True
+    """Whether the logits of a query depend on no other query."""
 
     def forward(self, query_x: Tensor) -> Tensor:
         """Logits `[T, Q, ways]` of queries `[T, Q, C, H, W]`."""

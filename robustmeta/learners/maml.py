@@ -36,6 +36,7 @@ class FastWeightsClassifier(Classifier):
         self._network = (network,)  # in a tuple, so that its parameters are not this module's
         self.weights, self.statistics = weights, statistics
         self.ways = network.linear.out_features
+        self.inductive = network.backbone.norm != "transductive"
 
     def forward(self, query_x: Tensor) -> Tensor:
         """Logits `[T, Q, ways]` of queries `[T, Q, C, H, W]`."""

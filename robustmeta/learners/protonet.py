@@ -21,6 +21,7 @@ class PrototypeClassifier(Classifier):
         self._backbone = (backbone,)  # in a tuple, so that its parameters are not this module's
         self.weights, self.statistics, self.prototypes = weights, statistics, prototypes
         self.ways = prototypes.shape[1]
+        self.inductive = backbone.norm != "transductive"
 
     def forward(self, query_x: Tensor) -> Tensor:
         """Logits `[T, Q, ways]` of queries `[T, Q, C, H, W]`."""

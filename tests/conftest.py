@@ -1,0 +1,72 @@
+"""What the tests share: one torch thread, a cache of their own, small data whose classes differ, small learners."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from robustmeta.attacks.projected_gradient import PGD
+from robustmeta.backbones import Conv4
+from robustmeta.data.classes import ImageClasses
+from robustmeta.defenses import AdversarialQuerying
+from robustmeta.episodes import EpisodeBatch, Episodes
+from robustmeta.learners import MAML, Learner, ProtoNet
+
+
+@pytest.fixture(autouse=True, scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROBUSTMETA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def classes() -> ImageClasses:
+    """Twelve classes of eight grey 16x16 images: a chequered pattern each, under noise."""
+    generator = np.random.default_rng(0)
+    pattern = generator.integers(0, 256, (12, 1, 1, 4, 4)).repeat(4, -1).repeat(4, -2)
+    noisy = pattern + generator.normal(0, 40, (12, 8, 1, 16, 16))
+    images = torch.from_numpy(noisy.clip(0, 255).astype(np.uint8)).flatten(0, 1)
+    return ImageClasses("patterns/train", images, (8,) * 12, tuple(f"pattern {i}" for i in range(12)))
+
+
+@pytest.fixture
+def episodes(classes: ImageClasses) -> Callable[..., Episodes]:
+    """Makes the task distribution of the patterns: 3 ways, 2 shots and 3 queries unless told otherwise."""
+
+    def make(**settings: int) -> Episodes:
+        return Episodes(classes, **{"ways": 3, "shots": 2, "queries": 3, "seed": 0, **settings})
+
+    return make
+
+
+@pytest.fixture
+def batch(episodes: Callable[..., Episodes]) -> EpisodeBatch:
+    """Three tasks in float64, where independent computations agree to many digits."""
+    single = episodes().batch(range(3))
+    return EpisodeBatch(single.support_x.double(), single.support_y, single.query_x.double(), single.query_y, (0, 1, 2))
+
+
+@pytest.fixture
+def learner() -> Callable[..., Learner]:
+    """Makes `protonet`, `maml`, `protonet-aq` or `maml-aq` for the patterns, its scales and shifts no longer 1 and 0."""
+
+    def make(name: str = "protonet", norm: str = "support", width: int = 4, seed: int = 0, **settings: object) -> Learner:
+        torch.manual_seed(seed)
+        backbone = Conv4(size=16, width=width, norm=norm)
+        for block in backbone.blocks:
+            torch.nn.init.uniform_(block.scale, 0.5, 1.5)
+            torch.nn.init.uniform_(block.shift, -0.2, 0.5)
+            torch.nn.init.uniform_(block.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(block.running_var, 0.05, 0.2)
+        kind, _, defense = name.partition("-")
+        made: Learner
+        if kind == "maml":
+            made = MAML(backbone, 3, **{"steps": 2, "inner_lr": 0.1, **settings})
+        else:
+            made = ProtoNet(backbone)
+        return AdversarialQuerying(made, PGD(0.05, steps=2), ramp=0.5) if defense else made
+
+    return make

@@ -1,0 +1,132 @@
+"""What every learner and classifier promises, for each of them."""
+
+import copy
+
+import pytest
+import torch
+from torch.autograd.graph import Node
+
+from robustmeta.errors import RobustMetaError
+from robustmeta.learners import LEARNERS, Classifier, Learner
+
+NAMES = ("protonet", "maml", "protonet-aq", "maml-aq")
+
+
+@pytest.fixture(params=NAMES)
+def made(request, learner) -> Learner:
+    return learner(request.param).double()
+
+
+def test_logits_have_a_row_for_each_query_and_a_column_for_each_way(made, batch) -> None:
+    classifier = made.adapt(batch.support_x, batch.support_y)
+    assert classifier(batch.query_x).shape == (3, 9, 3)
+    assert classifier.ways == 3
+
+
+def test_one_task_is_a_plain_module_with_the_same_logits(made, batch) -> None:
+    classifier = made.eval().adapt(batch.support_x, batch.support_y)
+    together = classifier(batch.query_x)
+    for index in range(3):
+        task = classifier.task(index)
+        torch.testing.assert_close(task(batch.query_x[index]), together[index])
+        assert not task.training
+        assert not task.train().training
+        assert task.ways == 3
+        assert list(task.parameters()) == []
+
+
+def test_tasks_are_selected_in_the_order_given(made, batch) -> None:
+    classifier = made.eval().adapt(batch.support_x, batch.support_y)
+    picked = classifier.select([2, 0])(batch.query_x[[2, 0]])
+    torch.testing.assert_close(picked, classifier(batch.query_x)[[2, 0]])
+
+
+def test_a_classifier_has_one_mode_and_nothing_to_train(made, batch) -> None:
+    classifier = made.adapt(batch.support_x, batch.support_y)
+    assert list(classifier.parameters()) == []
+    assert list(classifier.buffers()) == []
+    before = classifier(batch.query_x)
+    assert classifier.eval() is classifier
+    assert torch.equal(classifier(batch.query_x), before)
+
+
+def leaves(node: Node | None) -> set[torch.Tensor]:
+    """The tensors at the ends of a graph."""
+    found, todo, seen = set(), [node], set()
+    while todo:
+        node = todo.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        if hasattr(node, "variable"):
+            found.add(node.variable)
+        todo += [next_node for next_node, _ in node.next_functions]
+    return found
+
+
+@pytest.mark.parametrize("detached", [True, False])
+def test_in_evaluation_or_detached_only_the_input_is_left_in_the_graph(made, batch, detached) -> None:
+    classifier = made.train(detached).adapt(batch.support_x, batch.support_y)
+    if detached:
+        classifier = classifier.detach()
+    x = batch.query_x.clone().requires_grad_()
+    logits = classifier(x)
+    assert leaves(logits.grad_fn) == {x}
+    (gradient,) = torch.autograd.grad(logits.square().sum(), x)
+    assert (gradient.flatten(2).abs().sum(-1) > 0).all()
+
+
+def test_in_training_every_parameter_is_reached(made, batch) -> None:
+    logits = made.train().adapt(batch.support_x, batch.support_y)(batch.query_x)
+    assert leaves(logits.grad_fn) == set(made.parameters())
+
+
+def test_detaching_changes_no_logit(made, batch) -> None:
+    classifier = made.train().adapt(batch.support_x, batch.support_y)
+    assert torch.equal(classifier.detach()(batch.query_x), classifier(batch.query_x))
+
+
+def test_adapting_changes_no_parameter_and_leaves_no_gradient(made, batch) -> None:
+    before = copy.deepcopy(made.state_dict())
+    with torch.no_grad():
+        made.eval().adapt(batch.support_x, batch.support_y)
+    made.train().adapt(batch.support_x, batch.support_y)
+    assert all(torch.equal(value, before[key]) for key, value in made.state_dict().items())
+    assert all(parameter.grad is None for parameter in made.parameters())
+
+
+@pytest.mark.parametrize("name", ["protonet", "maml"])
+def test_the_loss_is_mean_cross_entropy_on_the_queries(learner, batch, name) -> None:
+    made = learner(name).double()
+    logits = made.adapt(batch.support_x, batch.support_y)(batch.query_x)
+    right = logits.softmax(-1).gather(-1, batch.query_y[..., None])
+    torch.testing.assert_close(made.loss(batch), -right.log().mean())
+
+
+def test_a_learner_is_its_own_base_and_counts_as_fully_trained(learner) -> None:
+    for name in ("protonet", "maml"):
+        made = learner(name)
+        assert (made.base, made.progress, made.defense) == (made, 1.0, "natural")
+
+
+def test_learners_are_found_by_name() -> None:
+    assert set(LEARNERS) >= {"maml", "protonet"}
+    with pytest.raises(RobustMetaError, match="unknown learner 'protonets'; did you mean 'protonet'"):
+        LEARNERS["protonets"]
+
+
+def test_an_unfinished_learner_or_classifier_says_what_it_lacks(batch) -> None:
+    class Empty(Learner):
+        pass
+
+    class Blank(Classifier):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"Empty must define adapt\(support_x, support_y\)"):
+        Empty().loss(batch)
+    with pytest.raises(NotImplementedError, match=r"Blank must define forward\(query_x\)"):
+        Blank()(batch.query_x)
+    with pytest.raises(NotImplementedError, match=r"Blank must define detach\(\)"):
+        Blank().detach()
+    with pytest.raises(NotImplementedError, match=r"Blank must define select\(tasks\)"):
+        Blank().task(0)

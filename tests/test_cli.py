@@ -1,0 +1,187 @@
+"""The command line as a newcomer types it, typos included."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from click.testing import CliRunner
+
+from robustmeta.cli import main
+
+TINY = """
+name: tiny
+dataset: {name: glyphs}
+test: {ways: 3, shots: 1, queries: 3, episodes: 12, seed: 1}
+attacks: quick
+curve: {attack: fgsm, eps: [0.0, 0.1], episodes: 4}
+backbone: {name: conv4, width: 4}
+training: {ways: 3, shots: 1, queries: 3, tasks: 2, steps: 6}
+rows:
+  - learner: {name: maml, steps: 1, inner_lr: 0.1}
+    backbone: {norm: support}
+  - learner: {name: protonet}
+    defense: {name: aq, attack: pgd-7, ramp: 0.3}
+"""
+TIMES = ["seconds"]
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+def robustmeta(*arguments: str | Path) -> str:
+    """Standard output of a command that succeeds."""
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def refused(*arguments: str | Path) -> str:
+    """The one line on standard error of a command that exits with status 2."""
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exit_code == 2, result.output
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("robustmeta: error: ")
+    return lines[0]
+
+
+def rows_of(folder: Path) -> pd.DataFrame:
+    return pd.read_csv(folder / "results.csv").drop(columns=TIMES)
+
+
+def test_bench_writes_the_whole_report_and_prints_the_table(recipe, tmp_path):
+    out = tmp_path / "out"
+    printed = robustmeta("bench", recipe, "--out", out, "--threads", "1")
+    assert {path.name for path in out.iterdir() if path.is_file()} == {
+        "results.csv", "episodes.csv", "curve.csv", "curve.png", "recipe.yaml", "report.md",
+    }  # fmt: skip
+    results = pd.read_csv(out / "results.csv")
+    columns = (
+        "learner, defense, backbone, norm_policy, dataset, split, ways, shots, queries, episodes, seed, threat_norm, "
+        "eps, attack, accuracy, ci95, flags"
+    )
+    assert set(columns.split(", ")) <= set(results.columns)
+    assert list(results["attack"]) == ["clean", "fgsm", "pgd-20", "pgd-20-margin", "worst"] * 2
+    assert "protonet / aq" in printed
+    assert "worst" in printed
+    episodes = pd.read_csv(out / "episodes.csv")
+    assert len(episodes) == 2 * 12
+    for _, row in results.iterrows():
+        mine = episodes[(episodes["learner"] == row["learner"])]
+        assert mine[row["attack"]].mean() == pytest.approx(row["accuracy"], abs=1e-6)
+    # What stands in the folder is enough to run it again, to the same rows.
+    again = tmp_path / "again"
+    robustmeta("bench", out / "recipe.yaml", "--out", again, "--threads", "1")
+    pd.testing.assert_frame_equal(rows_of(out), rows_of(again))
+
+
+def test_two_workers_make_the_rows_of_one(recipe, tmp_path):
+    robustmeta("bench", recipe, "--out", tmp_path / "one", "--threads", "1")
+    command = [sys.executable, "-m", "robustmeta", "bench", recipe, "--out", tmp_path / "two", "--threads", "2"]
+    subprocess.run(command, check=True, capture_output=True)
+    pd.testing.assert_frame_equal(rows_of(tmp_path / "one"), rows_of(tmp_path / "two"))
+
+
+def test_train_then_evaluate_makes_the_rows_of_bench(recipe, tmp_path):
+    robustmeta("bench", recipe, "--out", tmp_path / "bench", "--threads", "1")
+    robustmeta("train", recipe, "--out", tmp_path / "train", "--row", "protonet-aq", "--threads", "1")
+    checkpoints = tmp_path / "train" / "checkpoints"
+    assert [path.name for path in checkpoints.iterdir()] == ["protonet-aq.pt"]
+    out = tmp_path / "evaluated"
+    settings = ["--attacks", "quick", "--episodes", "12", "--queries", "3", "--out", out]
+    printed = robustmeta("evaluate", checkpoints / "protonet-aq.pt", *settings)
+    assert "protonet / aq" in printed
+    there = rows_of(tmp_path / "bench").query("learner == 'protonet'").reset_index(drop=True)
+    pd.testing.assert_series_equal(rows_of(out)["accuracy"], there["accuracy"])
+
+
+def test_a_seed_changes_the_training_and_not_the_test_episodes(recipe, tmp_path):
+    robustmeta("train", recipe, "--out", tmp_path / "a", "--row", "protonet-aq", "--seed", "3", "--threads", "1")
+    robustmeta("train", recipe, "--out", tmp_path / "b", "--row", "protonet-aq", "--threads", "1")
+    weights = [
+        torch.load(tmp_path / name / "checkpoints" / "protonet-aq.pt", weights_only=True)["weights"] for name in "ab"
+    ]
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ("learners", "protonet"), ("defenses", "aq"), ("attacks", "pgd-20"), ("attacks", "quick (suite)"),
+        ("datasets", "glyphs"), ("backbones", "conv4"), ("recipes", "glyphs-5w1s"),
+    ],
+)  # fmt: skip
+def test_list_names_what_recipes_can_use(what, name):
+    lines = robustmeta("list", what).splitlines()
+    (line,) = [line for line in lines if line.startswith(name)]
+    assert len(line.removeprefix(name).strip()) > 10  # each with a description
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "message"),
+    [
+        ("name: protonet}", "name: protonett}", "did you mean 'protonet'"),
+        ("name: glyphs", "name: glyph", "did you mean 'glyphs'"),
+        ("attacks: quick", "attacks: quik", "did you mean 'quick'"),
+        ("attack: pgd-7", "attack: pdg-7", "did you mean 'pgd-7'"),
+        ("attack: pgd-7", "attack: square-1000", "not safe in training"),
+        ("name: aq", "name: ad", "unknown defense 'ad'"),
+        ("width: 4", "witdh: 4", "did you mean 'width'"),
+        ("width: 4", "width: four", "a whole number"),
+        ("norm: support", "norm: suport", "did you mean 'support'"),
+        ("ways: 3, shots: 1, queries: 3, episodes", "ways: 900, shots: 1, queries: 3, episodes", "900 ways"),
+        ("ways: 3, shots: 1, queries: 3, tasks", "ways: 3, shots: 1, queries: 30, tasks", "shots + queries = 31"),
+        ("attacks: quick", "attacks: quick\nthreat: {eps: 8}", "eps is 8"),
+        ("attacks: quick", "attacks: quick\nthreat: {eps: -0.1}", "eps is -0.1"),
+        ("steps: 6", "step: 6", "did you mean 'steps'"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_in_one_line_with_its_line_number(wrong, right, message, tmp_path):
+    assert TINY.count(wrong) >= 1
+    path = tmp_path / "wrong.yaml"
+    path.write_text(TINY.replace(wrong, right, 1))
+    line = 1 + next(i for i, text in enumerate(path.read_text().splitlines()) if right.splitlines()[-1] in text)
+    error = refused("bench", path, "--out", tmp_path / "out", "--threads", "1")
+    assert message in error
+    assert f"wrong.yaml:{line}:" in error
+    assert not (tmp_path / "out" / "checkpoints").exists()  # refused before anything was trained
+
+
+def test_other_wrong_uses_are_refused_in_one_line(recipe, tmp_path):
+    assert "there is no recipe 'glyph-5w1s'" in refused("bench", "glyph-5w1s")
+    assert "there is no checkpoint" in refused("evaluate", tmp_path / "none.pt")
+    foreign = tmp_path / "foreign.pt"
+    foreign.write_bytes(b"not a checkpoint")
+    assert "truncated or not a checkpoint" in refused("evaluate", foreign)
+    torch.save({"weights": {}}, foreign)
+    assert "not a checkpoint of robustmeta" in refused("evaluate", foreign)
+    assert "unknown row 'protonet-ad'" in refused("train", recipe, "--row", "protonet-ad", "--out", tmp_path / "o")
+    if not torch.cuda.is_available():
+        assert "--device cpu" in refused("bench", recipe, "--device", "cuda", "--out", tmp_path / "o")
+
+
+def test_a_folder_with_another_recipes_run_is_refused_and_kept(recipe, tmp_path):
+    out = tmp_path / "out"
+    robustmeta("bench", recipe, "--out", out, "--threads", "1")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    recipe.write_text(TINY.replace("steps: 6", "steps: 7"))
+    assert "holds the run of another recipe" in refused("bench", recipe, "--out", out, "--threads", "1")
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_a_folder_that_cannot_be_written_is_refused(recipe, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    assert "cannot write" in refused("bench", recipe, "--out", blocked / "out", "--threads", "1")
+    if os.getuid() != 0:  # root may write anywhere
+        closed = tmp_path / "closed"
+        closed.mkdir(mode=0o500)
+        assert "cannot write" in refused("bench", recipe, "--out", closed, "--threads", "1")

@@ -1,0 +1,186 @@
+"""Recipes against their own YAML, and the line of every kind of mistake."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robustmeta.attacks.base import Threat
+from robustmeta.errors import RobustMetaError
+from robustmeta.recipe import Curve, Recipe, Row, Test, find, read
+from robustmeta.training import Training
+
+TEXT = """\
+name: mine
+dataset: {name: omniglot, rotations: true}
+test: {ways: 3, episodes: 20, seed: 5}
+threat: {norm: Linf, eps: 8/255}
+attacks: [pgd-20, square-1000]
+curve: {attack: pgd-50, eps: [0, 1/10], episodes: 7}
+backbone: {name: conv4, width: 16}
+training: {ways: 3, steps: 40, lr: 1e-3, seed: 2}
+rows:
+  - learner: {name: maml, steps: 3}
+    backbone: {norm: support, width: 8}
+    training: {shots: 5, seed: 9}
+  - learner: {name: protonet}
+    defense: {name: aq, attack: pgd-7, ramp: 0.3}
+    name: ours
+"""
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return read(TEXT, "mine.yaml")[0]
+
+
+def test_what_is_written_is_what_is_meant(recipe):
+    assert recipe.test == Test(ways=3, shots=1, queries=15, episodes=20, seed=5, split="test")
+    assert recipe.threat == Threat("Linf", 8 / 255)
+    assert recipe.curve == Curve("pgd-50", (0.0, 0.1), 7)
+    assert recipe.attacks == ["pgd-20", "square-1000"]
+    assert [row.name for row in recipe.rows] == ["maml-natural", "ours"]
+    assert recipe.dataset == {"name": "omniglot", "rotations": True}
+
+
+def test_a_row_overrules_the_recipe_setting_by_setting(recipe):
+    maml, ours = recipe.rows
+    assert recipe.training_of(maml) == Training(ways=3, shots=5, steps=40, lr=1e-3, seed=9)
+    assert recipe.training_of(ours) == Training(ways=3, steps=40, lr=1e-3, seed=2)
+    assert recipe.backbone_of(maml) == {"name": "conv4", "width": 8, "norm": "support"}
+    assert recipe.backbone_of(ours) == {"name": "conv4", "width": 16}
+    assert recipe.row("ours") is ours
+    assert recipe.summary == "omniglot, 3-way 1-shot, Linf eps 0.0313725: maml-natural, ours"
+
+
+def test_a_seed_from_outside_overrules_every_row(recipe):
+    seeded = recipe.seeded(3)
+    assert [seeded.training_of(row).seed for row in seeded.rows] == [3, 3]
+    assert seeded.training_of(seeded.rows[0]) == replace(recipe.training_of(recipe.rows[0]), seed=3)
+    assert seeded.test == recipe.test
+    assert seeded.hash != recipe.hash
+
+
+def test_the_yaml_reads_back_to_the_same_recipe_with_the_same_hash(recipe):
+    again, _ = read(recipe.as_yaml(), "again.yaml")
+    assert again == recipe
+    assert again.hash == recipe.hash
+    assert again.as_yaml() == recipe.as_yaml()
+
+
+NUMBERLIKE = st.from_regex(r"[-+]?[0-9.]{0,3}([eExo:_][-+]?[0-9.]{0,3})?", fullmatch=True)
+TEXTS = st.sampled_from(["no", "null", "2026-01-01", "1e3", "09", "0x1F", "~", "a: b", "é", "a\nb"]) | NUMBERLIKE
+NUMBERS = st.floats(0, 1) | st.integers() | st.booleans() | st.none()
+
+
+@given(TEXTS, st.floats(0, 1), st.dictionaries(TEXTS, TEXTS | NUMBERS))
+def test_no_name_or_number_is_changed_by_writing_it(name, eps, settings):
+    row = Row({"name": "protonet", **settings}, name=name or "x")
+    recipe = Recipe(name, (row,), threat=Threat("Linf", eps), curve=Curve(eps=(eps, 0.1)))
+    again, _ = read(recipe.as_yaml(), "again.yaml")
+    assert again == recipe
+    assert again.hash == recipe.hash
+
+
+def test_the_hash_hangs_on_every_setting_and_not_on_the_layout(recipe):
+    assert len(recipe.hash) == 12
+    flow = TEXT.replace("threat: {norm: Linf, eps: 8/255}", "threat:\n  eps: 8/255  # budget\n  norm: Linf")
+    assert read(flow, "x")[0].hash == recipe.hash
+    changes = [("eps: 8/255", "eps: 9/255"), ("episodes: 7", "episodes: 8"), ("ramp: 0.3", "ramp: 0.4"), ("ours", "mi")]
+    changed = {read(TEXT.replace(old, new), "x")[0].hash for old, new in changes}
+    assert len({*changed, recipe.hash}) == len(changes) + 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "part"),
+    [
+        ("attacks: [", "atacks: [", 5, "atacks: is not a setting here; did you mean 'attacks'?"),
+        ("ways: 3, episodes", "way: 3, episodes", 3, "test.way: is not a setting here; did you mean 'ways'?"),
+        ("episodes: 20", "episodes: many", 3, "test.episodes: is 'many'; it must be a whole number"),
+        ("episodes: 20", "episodes: 1", 3, "test: episodes is 1; an interval needs at least 2"),
+        ("eps: 8/255", "eps: 8/0", 4, "threat.eps: is '8/0'; it must be a number, as 0.1 or 8/255"),
+        ("eps: 8/255", "eps: 8", 4, "threat: eps is 8; it must lie in [0, 1] pixel units"),
+        ("norm: Linf", "norm: L1", 4, "threat: unknown norm 'L1'"),
+        ("attacks: [pgd-20, square-1000]", "attacks: 5", 5, "attacks: is 5; it must be a suite, as quick, or a list"),
+        ("[0, 1/10]", "0.1", 6, "curve.eps: is 0.1; it must be a list"),
+        ("lr: 1e-3", "lr: fast", 8, "training.lr: is 'fast'; it must be a number"),
+        ("lr: 1e-3", "lr: 0", 8, "training: lr is 0 and clip 10; both must be above 0"),
+        ("lr: 1e-3", "schedule: cosin", 8, "training: unknown schedule 'cosin'; did you mean 'cosine'?"),
+        ("lr: 1e-3", "tasks: 0", 8, "training: tasks is 0 and steps 40; they must be at least 1 and 0"),
+        ("shots: 5", "shot: 5", 12, "rows.0.training.shot: is not a setting here; did you mean 'shots'?"),
+        ("learner: {name: maml, ", "learner: {", 10, "rows.0: its learner needs a 'name'"),
+        ("defense: {name: aq, ", "defense: {", 13, "rows.1: its defense needs a 'name'"),
+        ("  - learner: {name: protonet}\n    ", "  - ", 13, "rows.1: 'learner' is missing"),
+        ("name: ours", "name: maml-natural", 13, "rows.1: is a second row named 'maml-natural'; give one of them"),
+        ("name: ours", "nam: ours", 15, "rows.1.nam: is not a setting here; did you mean 'name'?"),
+        ("name: mine\n", "", 1, "'name' is missing"),
+        ("name: mine", "name: 5", 1, "name: is 5; it must be text"),
+        ("name: mine", "name: [mine", 2, "expected ',' or ']'"),
+    ],
+)
+def test_a_mistake_is_one_line_with_file_and_line(old, new, line, part):
+    assert TEXT.count(old) == 1
+    with pytest.raises(RobustMetaError) as caught:
+        read(TEXT.replace(old, new), "dir/mine.yaml")
+    message = str(caught.value)
+    assert message.startswith(f"dir/mine.yaml:{line}: ")
+    assert part in message
+    assert "\n" not in message
+
+
+def test_a_recipe_needs_a_row():
+    with pytest.raises(RobustMetaError, match=r"^r.yaml:2: rows: is empty; a recipe needs at least one learner"):
+        read("name: x\nrows: []\n", "r.yaml")
+
+
+def test_two_rows_of_one_default_name_are_refused():
+    with pytest.raises(RobustMetaError, match="r.yaml:4: rows.1: is a second row named 'protonet-natural'"):
+        read("name: x\nrows:\n  - learner: {name: protonet}\n  - learner: {name: protonet}\n", "r.yaml")
+
+
+def test_an_unknown_row_is_answered_with_the_nearest(recipe):
+    with pytest.raises(RobustMetaError, match="unknown row 'our'; did you mean 'ours'?"):
+        recipe.row("our")
+
+
+def test_a_recipe_is_found_by_path_by_name_and_by_default(tmp_path, recipe):
+    (tmp_path / "r.yaml").write_text(TEXT)
+    assert find(str(tmp_path / "r.yaml"))[0] == recipe
+    assert find(None)[0] == find("glyphs-5w1s")[0]
+    assert find("omniglot-5w1s")[0].dataset == {"name": "omniglot", "rotations": True}
+
+
+@pytest.mark.parametrize("name", ["nope", "__init__.py", "__pycache__", "."])
+def test_what_is_no_recipe_is_answered_with_those_there_are(name):
+    with pytest.raises(RobustMetaError, match=r"neither a file nor one of the package's \(glyphs-5w1s, omniglot"):
+        find(name)
+
+
+def test_a_file_that_is_not_text_is_refused(tmp_path):
+    (tmp_path / "r.yaml").write_bytes(b"name: \xff\xfe")
+    with pytest.raises(RobustMetaError, match=r"cannot read the recipe .*r.yaml: .*; give a YAML file in UTF-8"):
+        find(str(tmp_path / "r.yaml"))
+
+
+def test_what_made_a_checkpoint_is_what_its_weights_hang_on(recipe):
+    made = recipe.made_by(recipe.rows[1])
+    same = replace(recipe, name="other", attacks="quick", test=replace(recipe.test, episodes=9), curve=Curve())
+    assert same.made_by(same.rows[1]) == made
+    assert recipe.made_by(recipe.rows[0]) != made
+    for changed in (
+        replace(recipe, threat=Threat("Linf", 0.2)),
+        replace(recipe, dataset={"name": "glyphs"}),
+        replace(recipe, test=replace(recipe.test, ways=4)),
+        recipe.seeded(0),
+    ):
+        assert changed.made_by(changed.rows[1]) != made
+
+
+def test_a_checkpoint_tells_the_recipe_of_its_row(recipe):
+    made = recipe.made_by(recipe.rows[0])
+    single = Recipe.of_checkpoint(made, episodes=11, queries=4)
+    assert single.test == Test(ways=3, shots=5, queries=4, episodes=11)
+    assert single.made_by(single.rows[0]) == made
+    with pytest.raises(RobustMetaError, match="the checkpoint's recipe is not a robustmeta recipe's"):
+        Recipe.of_checkpoint({"note": 1})
