@@ -29,8 +29,10 @@ def build_learner(recipe: Recipe, row: Row, image_shape: tuple[int, int, int], s
     at = ("rows", str(recipe.rows.index(row)))
     torch.manual_seed(recipe.training_of(row).seed)
     channels, size, _ = image_shape
-    where = (*at, "backbone") if row.backbone else ("backbone",)
-    backbone = _made(BACKBONES, recipe.backbone_of(row), source, where, channels=channels, size=size)
+    where = (*at, "backbone")
+    inherited = {(*where, *path[1:]): line for path, line in source.lines.items() if path[:1] == ("backbone",)}
+    lines = Source(source.name, {**inherited, **source.lines})
+    backbone = _made(BACKBONES, recipe.backbone_of(row), lines, where, channels=channels, size=size)
     learner: Learner = _made(LEARNERS, row.learner, source, (*at, "learner"), backbone=backbone, ways=recipe.test.ways)
     if row.defense:
         settings: dict[str, Any] = dict(row.defense)

@@ -80,7 +80,8 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor, tasks: int, given: Moments | None) -> tuple[Tensor, Moments | None]:
         """The block's output, and the moments to normalise other images of the same tasks with (or None)."""
         if self.norm == "running" and given is None and not self.training:
-            given = Moments(self.running_mean[None], self.running_var[None])
+            # Copies, as classifiers keep them and the averages move in place.
+            given = Moments(self.running_mean.clone()[None], self.running_var.clone()[None])
         if given is not None and len(given.mean) == 1:
             scale, shift = self._affine(given)
             # Fixed statistics make the normalization an affine map: it folds into the convolution before it.
@@ -114,7 +115,8 @@ class Conv4(Backbone):
     Deviates from the paper in pooling before the ReLU (the same function, on a quarter of the values) and in the
     policies, of which the paper's code had one (transductive) without naming it.
 
-    Raises `RobustMetaError` for an unknown policy, or images too small for four poolings.
+    Raises `RobustMetaError` for an unknown policy, images too small for four poolings, no channels or a width that
+    group normalization cannot divide, or a momentum outside [0, 1].
     """
 
     def __init__(
@@ -125,6 +127,13 @@ class Conv4(Backbone):
             raise unknown("normalization policy", norm, POLICIES)
         if size < 16:
             raise RobustMetaError(f"images of {size}x{size} are too small for conv4; four poolings need at least 16x16")
+        if channels < 1 or width < 1 or (norm == "group" and width % min(8, width)):
+            raise RobustMetaError(
+                f"channels is {channels} and width {width}; both must be at least 1, and under group normalization "
+                "a width above 8 must be a multiple of 8"
+            )
+        if not 0 <= momentum <= 1:
+            raise RobustMetaError(f"momentum is {momentum:g}; it must lie in [0, 1], the weight of the newest batch")
         self.channels, self.size, self.width, self.norm, self.momentum = channels, size, width, norm, momentum
         self.blocks = nn.ModuleList(ConvBlock(channels if i == 0 else width, width, norm) for i in range(4))
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

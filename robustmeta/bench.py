@@ -38,6 +38,7 @@ def bench(
     root: Path | None = None,
     device: str = "cpu",
     workers: int = 1,
+    save_every: float = 20.0,
     command: str = "robustmeta bench",
     finished: Callable[[str], None] = lambda name: None,
 ) -> pd.DataFrame:
@@ -45,11 +46,13 @@ def bench(
 
     Rows run side by side in `workers` processes of one thread each; the results do not depend on how many.
     A folder that holds an unfinished run of the same recipe is gone on with.
-    finished: called with the name of each row when it is done.
+    save_every: seconds between checkpoints. finished: called with the name of each row when it is done.
     Raises `RobustMetaError` if `out` cannot be written, is in use, or holds the run of another recipe.
     """
+    jobs = [Job(recipe, source, row, out, root, device, save_every=save_every) for row in recipe.rows]
+    for job in jobs:
+        job.check()
     with run_folder(recipe, out):
-        jobs = [Job(recipe, source, row, out, root, device) for row in recipe.rows]
         outcomes = run_jobs(jobs, Job.run, workers, finished)
         tables = [_tables(job, *outcomes[job.row.name]) for job in jobs]
         results: pd.DataFrame

@@ -4,6 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,24 @@ class Group(click.Group):
         except KeyboardInterrupt:
             click.echo("robustmeta: interrupted; the same command goes on from here", err=True)
             sys.exit(130)
+
+
+class Number(click.ParamType):
+    """A number, also written as a fraction: 0.1 or 8/255."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> float:
+        """The number as a float."""
+        try:
+            return float(Fraction(str(value)))
+        except (ValueError, ZeroDivisionError):
+            self.fail(f"{value!r} is not a number, as 0.1 or 8/255", param, context)
+
+
+save_every_option = click.option(
+    "--save-every", type=click.FloatRange(min=0), default=20.0, show_default=True, help="Seconds between checkpoints."
+)
 
 
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -50,10 +69,12 @@ def main() -> None:
 @main.command()
 @click.argument("recipe", required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report [default: reports/<recipe name>].")
+@save_every_option
 @machine_options
 def bench(
-    recipe: str | None, out: Path | None, seed: int | None, device: str, threads: int | None, data_root: Path | None
-) -> None:
+    recipe: str | None, out: Path | None, save_every: float, seed: int | None, device: str, threads: int | None,
+    data_root: Path | None,
+) -> None:  # fmt: skip
     """Train and evaluate every learner of RECIPE, then write the comparison table.
 
     RECIPE is a YAML file or the name of one that ships with robustmeta; without it, a benchmark of a few minutes
@@ -65,7 +86,7 @@ def bench(
     wanted, source, folder = _recipe(recipe, seed, out)
     results = run(
         wanted, source, folder, root=data_root, device=_device(device), workers=_workers(threads, device),
-        command=_command(), finished=lambda name: click.echo(f"done: {name}", err=True),
+        save_every=save_every, command=_command(), finished=lambda name: click.echo(f"done: {name}", err=True),
     )  # fmt: skip
     click.echo(as_text(comparison(results)))
     click.echo(f"\nAccuracy in %, 95% intervals over {wanted.test.episodes} episodes; report: {folder / 'report.md'}")
@@ -75,10 +96,11 @@ def bench(
 @click.argument("recipe", required=False)
 @click.option("--row", "rows", multiple=True, help="Train only this row of the recipe, as protonet-aq; repeatable.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [default: reports/<recipe name>].")
+@save_every_option
 @machine_options
 def train(
-    recipe: str | None, rows: tuple[str, ...], out: Path | None, seed: int | None, device: str, threads: int | None,
-    data_root: Path | None,
+    recipe: str | None, rows: tuple[str, ...], out: Path | None, save_every: float, seed: int | None, device: str,
+    threads: int | None, data_root: Path | None,
 ) -> None:  # fmt: skip
     """Train the learners of RECIPE and keep their checkpoints, where `bench` finds them."""
     from robustmeta.bench import run_folder, run_jobs
@@ -86,8 +108,11 @@ def train(
 
     wanted, source, folder = _recipe(recipe, seed, out)
     chosen = [wanted.row(name) for name in rows] or wanted.rows
+    device = _device(device)
+    jobs = [Job(wanted, source, row, folder, data_root, device, save_every=save_every) for row in chosen]
+    for job in jobs:
+        job.check()
     with run_folder(wanted, folder):
-        jobs = [Job(wanted, source, row, folder, data_root, _device(device)) for row in chosen]
         run_jobs(jobs, Job.train_only, _workers(threads, device), lambda name: click.echo(f"trained: {name}", err=True))
     for job in jobs:
         click.echo(job.checkpoint)
@@ -100,7 +125,7 @@ def train(
 @click.option("--shots", type=int, help="Support images a class [default: as in training].")
 @click.option("--queries", type=int, default=15, show_default=True, help="Query images a class.")
 @click.option("--split", type=click.Choice(["val", "test"]), default="test", show_default=True)
-@click.option("--eps", type=float, help="Budget in [0, 1] pixel units [default: the checkpoint's].")
+@click.option("--eps", type=Number(), help="Budget in [0, 1] pixel units [default: the checkpoint's].")
 @click.option("--norm", type=click.Choice(["Linf", "L2"]), help="Norm of the budget [default: the checkpoint's].")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write a report to this folder.")
 @machine_options

@@ -77,13 +77,19 @@ def check_images(name: str, images: Tensor, labels: Tensor) -> None:
         )
     if not images.is_floating_point() or not images.numel():
         raise RobustMetaError(
-            f"{name} has type {images.dtype} and shape {list(images.shape)}; it must hold floats in [0, 1], at least one"
+            f"{name} has type {images.dtype} and shape {list(images.shape)}; it must hold floats, one or more"
         )
     low, high = images.detach().aminmax()
     if not (low >= 0 and high <= 1):  # also catches NaN, whose comparisons are false
         raise RobustMetaError(
             f"{name} has values from {low.item():.4g} to {high.item():.4g}; images must lie in [0, 1], without NaN"
         )
+
+
+def check_support(support_x: Tensor, support_y: Tensor) -> None:
+    """Raise `RobustMetaError` unless images `[T, N, C, H, W]` lie in [0, 1] and `[T, N]` has labels 0 to ways-1."""
+    check_images("support_x", support_x, support_y)
+    check_labels(support_y, support_y)
 
 
 def check_labels(support_y: Tensor, query_y: Tensor) -> None:
@@ -165,6 +171,8 @@ class Episodes:
 
     def rows(self, index: int) -> np.ndarray:
         """The rows `[ways, shots + queries]` of the image tensor that task `index` is made of."""
+        if index < 0:
+            raise RobustMetaError(f"task {index} asked of {self.name}; tasks are numbered 0, 1, 2, ...")
         bits = np.random.PCG64([self.seed, index])
         chosen = np.argsort(bits.random_raw(len(self.counts)), kind="stable")[: self.ways]
         each = self.shots + self.queries
@@ -172,7 +180,12 @@ class Episodes:
         return self._first[chosen, None] + np.stack(picks)
 
     def batch(self, indices: Sequence[int]) -> EpisodeBatch:
-        """The tasks of the given indices, in one gather from the image tensor."""
+        """The tasks of the given indices, in one gather from the image tensor.
+
+        Raises `RobustMetaError` for no index, or one below 0.
+        """
+        if not len(indices):
+            raise RobustMetaError(f"a batch of no tasks asked of {self.name}; give at least one index")
         rows = torch.from_numpy(np.stack([self.rows(index) for index in indices])).to(self._images.device)
         images = self._images[rows].float().div_(255)  # [T, ways, shots + queries, C, H, W]
         support, query = images[:, :, : self.shots], images[:, :, self.shots :]

@@ -35,16 +35,18 @@ def evaluate(
 ) -> pd.DataFrame:
     """Accuracy of a learner on the first `number` episodes, clean, under each attack, and in the worst case.
 
-    attacks: a suite, a list of cards, or attacks of your own by name. threat: what the cards are held to; by
-    default Linf, eps 0.1. seed: of the attacks' random streams.
+    attacks: a suite, a list of cards, or attacks of your own by name. threat: what the cards are held to, by
+    default Linf, eps 0.1; attacks of your own bring theirs. seed: of the attacks' random streams.
     Returns a row an attack with 95% intervals over episodes (see `result_rows`).
-    Raises `RobustMetaError` for an unknown attack or fewer than 2 episodes.
+    Raises `RobustMetaError` for an unknown attack, attacks of different threats, or fewer than 2 episodes.
     """
     if number < 2:
         raise RobustMetaError(f"{number} episodes were asked for; an interval needs at least 2")
-    threat = threat or Threat()
     cards = {}
-    if not isinstance(attacks, Mapping):
+    if isinstance(attacks, Mapping):
+        threat = _shared_threat(attacks, threat)
+    else:
+        threat = threat or Threat()
         cards = {card.name: card.fit(threat.norm, episodes.ways) for card in resolve(attacks)}
         attacks = {name: card.build(threat) for name, card in cards.items()}
     dataset, _, split = episodes.name.partition("/")
@@ -74,9 +76,13 @@ def measure(
 
     partial: a file in which finished episodes are kept; if it is there already, evaluation goes on from it.
     report: called with the number of finished episodes, at the start and after each chunk.
-    Raises `RobustMetaError` if the partial file is of other attacks.
+    Raises `RobustMetaError` if the partial file is of other attacks or more episodes.
     """
     outcomes = Outcomes.load(partial, tuple(attacks)) if partial is not None and Path(partial).exists() else Outcomes()
+    if outcomes.episodes > number:
+        raise RobustMetaError(
+            f"{partial} holds {outcomes.episodes} episodes, more than the {number} asked for; choose another file"
+        )
     while True:
         if report:
             report(outcomes.episodes)
@@ -103,7 +109,7 @@ def attack_episodes(learner: Learner, batch: EpisodeBatch, attacks: Mapping[str,
     worst = clean
     for name, attack in attacks.items():
         begun = time.perf_counter()
-        seeds = [task_seed(seed, name, index) for index in batch.index]
+        seeds = [task_seed(seed, name, index) for index in batch.index or range(batch.tasks)]
         moved = craft(attack, classifier, batch.query_x, batch.query_y, seeds)
         right = clean & _right(classifier, moved, batch.query_y)
         largest = attack.threat.size(moved - batch.query_x).max().item()
@@ -112,6 +118,18 @@ def attack_episodes(learner: Learner, batch: EpisodeBatch, attacks: Mapping[str,
     _note(outcomes, "worst", worst, begun, max(outcomes.largest.values()))
     outcomes.seconds["worst"] = sum(spent for name, spent in outcomes.seconds.items() if name != "worst")
     return outcomes
+
+
+def _shared_threat(attacks: Mapping[str, Attack], wanted: Threat | None) -> Threat:
+    threats = {name: attack.threat for name, attack in attacks.items()}
+    shared = wanted or next(iter(threats.values()), Threat())
+    for name, threat in threats.items():
+        if threat != shared:
+            raise RobustMetaError(
+                f"the attack {name!r} is held to {threat.norm} eps {threat.eps:g}, the evaluation to {shared.norm} eps "
+                f"{shared.eps:g}; one threat holds for all attacks of a table"
+            )
+    return shared
 
 
 def _backbone(learner: Learner) -> dict[str, str]:

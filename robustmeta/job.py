@@ -12,6 +12,7 @@ from tqdm import tqdm
 from robustmeta.assembly import build_attacks, build_learner, curve_attacks, episodes_of
 from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.checkpoint import Checkpoint
+from robustmeta.episodes import Episodes
 from robustmeta.evaluation import measure
 from robustmeta.learners import Learner
 from robustmeta.outcomes import Outcomes
@@ -25,6 +26,7 @@ class Job:
     """A row of a recipe to be run in `out`, by this process or another.
 
     root: the data root, or None for the default. device: `cpu` or `cuda`. position: of its progress bar.
+    save_every: seconds between checkpoints.
     """
 
     recipe: Recipe
@@ -34,23 +36,26 @@ class Job:
     root: Path | None = None
     device: str = "cpu"
     position: int = 0
+    save_every: float = 20.0
 
     @property
     def checkpoint(self) -> Path:
         """Where the trained learner is kept."""
         return self.out / "checkpoints" / f"{self.row.name}.pt"
 
+    def check(self) -> None:
+        """Raise the `RobustMetaError` that training or evaluation would end in, before either has begun."""
+        build_attacks(self.recipe, self.source)
+        curve_attacks(self.recipe, self.source)
+        episodes, _ = self._training_tasks()
+        self._test_tasks()
+        build_learner(self.recipe, self.row, episodes.image_shape, self.source)
+
     def train(self) -> Learner:
         """The row's learner, trained; a finished checkpoint is only loaded."""
         prepare_process()
         recipe, training = self.recipe, self.recipe.training_of(self.row)
-        at = ("rows", str(recipe.rows.index(self.row)), "training")
-        sizes = {"ways": training.ways, "shots": training.shots}
-        episodes = episodes_of(
-            recipe, self.source, "train", self.root, self.device, at,
-            **sizes, queries=training.queries, seed=training.seed,
-        )  # fmt: skip
-        glance = episodes_of(recipe, self.source, "val", self.root, self.device, at, **sizes, queries=5, seed=0)
+        episodes, glance = self._training_tasks()
         attack = ProjectedGradient(recipe.threat, steps=5)
         learner = build_learner(recipe, self.row, episodes.image_shape, self.source).to(self.device)
         with self._bar("train", training.steps) as bar:
@@ -70,6 +75,7 @@ class Job:
                 schedule=training.schedule,
                 clip=training.clip,
                 checkpoint=self.checkpoint,
+                save_every=self.save_every,
                 recipe=recipe.made_by(self.row),
                 validation=lambda learner: accuracy_of(learner, glance, attack),
                 report=report,
@@ -82,23 +88,14 @@ class Job:
         Raises `RobustMetaError` if the weights do not fit.
         """
         prepare_process()
-        task = self.recipe.test
-        episodes = episodes_of(
-            self.recipe, self.source, task.split, self.root, self.device, ("test",),
-            ways=task.ways, shots=task.shots, queries=task.queries, seed=task.seed,
-        )  # fmt: skip
-        learner = build_learner(trained, trained.rows[0], episodes.image_shape, self.source)
+        learner = build_learner(trained, trained.rows[0], self._test_tasks().image_shape, self.source)
         state.restore(learner, self.source.name)
         return learner.to(self.device).eval()
 
     def evaluate(self, learner: Learner) -> tuple[Outcomes, Outcomes]:
         """The learner's outcomes under the recipe's attacks, and along the curve over eps."""
         recipe, task = self.recipe, self.recipe.test
-        episodes = episodes_of(
-            recipe, self.source, task.split, self.root, self.device, ("test",),
-            ways=task.ways, shots=task.shots, queries=task.queries, seed=task.seed,
-        )  # fmt: skip
-        found = []
+        episodes, found = self._test_tasks(), []
         for stage, attacks, number in (
             ("attack", build_attacks(recipe, self.source), task.episodes),
             ("curve", curve_attacks(recipe, self.source), min(recipe.curve.episodes, task.episodes)),
@@ -122,6 +119,24 @@ class Job:
     def train_only(self) -> None:
         """Train, and leave the checkpoint."""
         self.train()
+
+    def _training_tasks(self) -> tuple[Episodes, Episodes]:
+        recipe, training = self.recipe, self.recipe.training_of(self.row)
+        at = ("rows", str(recipe.rows.index(self.row)), "training") if self.row.training else ("training",)
+        sizes = {"ways": training.ways, "shots": training.shots}
+        episodes = episodes_of(
+            recipe, self.source, "train", self.root, self.device, at,
+            **sizes, queries=training.queries, seed=training.seed,
+        )  # fmt: skip
+        glance = episodes_of(recipe, self.source, "val", self.root, self.device, at, **sizes, queries=5, seed=0)
+        return episodes, glance
+
+    def _test_tasks(self) -> Episodes:
+        task = self.recipe.test
+        return episodes_of(
+            self.recipe, self.source, task.split, self.root, self.device, ("test",),
+            ways=task.ways, shots=task.shots, queries=task.queries, seed=task.seed,
+        )  # fmt: skip
 
     def _bar(self, stage: str, total: int) -> Any:
         label = f"{self.row.name} {stage}"

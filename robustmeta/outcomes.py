@@ -51,7 +51,7 @@ class Outcomes:
         """Read outcomes back; raises `RobustMetaError` if the file is damaged or of other attacks."""
         outcomes = cls()
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 for key in arrays.files:
                     kind, _, name = key.partition("/")
                     getattr(outcomes, kind)[name] = arrays[key] if kind == "right" else arrays[key].item()

@@ -72,8 +72,10 @@ def train(
     with the number of steps done and the last measures.
 
     Returns the log: step, loss (the mean since the entry before) and the validation's measures.
-    Raises `RobustMetaError` if the checkpoint belongs to another recipe or learner, or the loss is not finite.
+    Raises `RobustMetaError` for settings that `Training` refuses, if the checkpoint belongs to another recipe or
+    learner, and if the loss is not finite.
     """
+    Training(steps=steps, tasks=tasks, lr=lr, schedule=schedule, clip=clip)
     optimizer = torch.optim.Adam(learner.parameters(), lr=lr)
     state = Checkpoint(learner.state_dict(), 0, optimizer.state_dict(), torch.get_rng_state(), recipe or {})
     if checkpoint is not None and Path(checkpoint).exists():

@@ -22,6 +22,13 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def denormals() -> Iterator[None]:
+    """Puts them back on where a job in this process turned them off; hypothesis draws no float without them."""
+    yield
+    torch.set_flush_denormal(False)
+
+
 @pytest.fixture(scope="session")
 def classes() -> ImageClasses:
     """Twelve classes of eight grey 16x16 images: a chequered pattern each, under noise."""
@@ -51,9 +58,11 @@ def batch(episodes: Callable[..., Episodes]) -> EpisodeBatch:
 
 @pytest.fixture
 def learner() -> Callable[..., Learner]:
-    """Makes `protonet`, `maml`, `protonet-aq` or `maml-aq` for the patterns, its scales and shifts no longer 1 and 0."""
+    """Makes `protonet`, `maml`, `protonet-aq` or `maml-aq` for the patterns, with scales and shifts unlike 1 and 0."""
 
-    def make(name: str = "protonet", norm: str = "support", width: int = 4, seed: int = 0, **settings: object) -> Learner:
+    def make(
+        name: str = "protonet", norm: str = "support", width: int = 4, seed: int = 0, **settings: object
+    ) -> Learner:
         torch.manual_seed(seed)
         backbone = Conv4(size=16, width=width, norm=norm)
         for block in backbone.blocks:
@@ -62,11 +71,8 @@ def learner() -> Callable[..., Learner]:
             torch.nn.init.uniform_(block.running_mean, -0.2, 0.2)
             torch.nn.init.uniform_(block.running_var, 0.05, 0.2)
         kind, _, defense = name.partition("-")
-        made: Learner
-        if kind == "maml":
-            made = MAML(backbone, 3, **{"steps": 2, "inner_lr": 0.1, **settings})
-        else:
-            made = ProtoNet(backbone)
+        inner = {"steps": 2, "inner_lr": 0.1, **settings}
+        made: Learner = MAML(backbone, 3, **inner) if kind == "maml" else ProtoNet(backbone)
         return AdversarialQuerying(made, PGD(0.05, steps=2), ramp=0.5) if defense else made
 
     return make

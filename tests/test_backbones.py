@@ -12,7 +12,7 @@ INDUCTIVE = ("running", "support", "group")
 
 
 def torch_network(backbone: Conv4) -> nn.Sequential:
-    """The paper's order of layers (pooling last), in torch's own modules, with the weights and buffers of `backbone`."""
+    """The paper's order of layers (pooling last), in torch's own modules, with the weights of `backbone`."""
     layers: list[nn.Module] = []
     for block in backbone.blocks:
         width, channels = block.conv.weight.shape[:2]
@@ -95,6 +95,8 @@ def test_only_transductive_lets_queries_help_each_other(learner, batch, name, tr
     together = classifier(batch.query_x)
     alone = torch.cat([classifier(batch.query_x[:, i : i + 1]) for i in range(batch.query_x.shape[1])], 1)
     assert torch.allclose(together, alone, rtol=1e-9, atol=1e-9) == (norm in INDUCTIVE)
+    assert classifier.inductive == (norm in INDUCTIVE)
+    assert classifier.select([1]).inductive == classifier.detach().inductive == classifier.inductive
 
 
 @pytest.mark.parametrize("name", ["protonet", "maml"])
@@ -108,14 +110,18 @@ def test_other_tasks_change_nothing_but_shared_training_statistics(learner, batc
     assert torch.allclose(together[1], alone[0], rtol=1e-9, atol=1e-9) != shared
 
 
+@pytest.mark.parametrize("name", ["protonet", "maml"])
 @pytest.mark.parametrize("norm", POLICIES)
-def test_the_mode_and_later_tracking_mean_nothing_once_adapted(learner, batch, norm) -> None:
-    made = learner("protonet", norm).double().eval()
+def test_later_training_does_not_move_what_was_adapted(learner, batch, name, norm) -> None:
+    made = learner(name, norm).double().eval()
     classifier = made.adapt(batch.support_x, batch.support_y)
     before = classifier(batch.query_x)
-    made.train()
+    made.train().loss(batch).backward()
+    torch.optim.SGD(made.parameters(), lr=1.0).step()
     classifier.train()
     assert torch.equal(classifier(batch.query_x), before)
+    now = made.eval().adapt(batch.support_x, batch.support_y)(batch.query_x)
+    assert not torch.allclose(now, before)
 
 
 def buffers(module: nn.Module) -> dict[str, Tensor]:
@@ -131,6 +137,30 @@ def test_the_running_average_takes_a_tenth_of_the_new_moments(learner, batch) ->
     torch.testing.assert_close(block.running_mean, 0.9 * before["running_mean"] + 0.1 * y.mean((0, 2, 3)))
     expected = 0.9 * before["running_var"] + 0.1 * y.var((0, 2, 3), correction=0)
     torch.testing.assert_close(block.running_var, expected)
+
+
+def test_under_maml_the_running_average_takes_each_task_in_turn(learner, batch) -> None:
+    """Each task's moments are those of its support at its own adapted weights."""
+    made = learner("maml", "running").double().train()
+    block = made.network.backbone.blocks[0]
+    mean, var = block.running_mean.clone(), block.running_var.clone()
+    adapted = made.adapt(batch.support_x, batch.support_y)
+    for task in range(3):
+        kernel = adapted.weights[task]["backbone.blocks.0.conv.weight"]
+        y = F.conv2d(batch.support_x[task], kernel, padding=1)
+        mean = 0.9 * mean + 0.1 * y.mean((0, 2, 3))
+        var = 0.9 * var + 0.1 * y.var((0, 2, 3), correction=0)
+    torch.testing.assert_close(block.running_mean, mean.detach())
+    torch.testing.assert_close(block.running_var, var.detach())
+
+
+def test_momentum_is_the_share_of_the_newest_batch(batch) -> None:
+    made = Conv4(size=16, width=4, momentum=0.75).double().train()
+    _, statistics = made(batch.support_x)
+    made.track(statistics)
+    for block, moments in zip(made.blocks, statistics, strict=True):
+        torch.testing.assert_close(block.running_mean, 0.75 * moments.mean[0].detach())
+        torch.testing.assert_close(block.running_var, 0.25 + 0.75 * moments.var[0].detach())
 
 
 @pytest.mark.parametrize("name", ["protonet", "maml", "protonet-aq", "maml-aq"])
@@ -176,6 +206,11 @@ def test_features_have_the_announced_number_and_width() -> None:
     [
         ({"norm": "suport"}, "unknown normalization policy 'suport'; did you mean 'support'"),
         ({"size": 15}, "images of 15x15 are too small for conv4; four poolings need at least 16x16"),
+        ({"width": 0}, "channels is 1 and width 0; both must be at least 1"),
+        ({"channels": 0}, "channels is 0 and width 64; both must be at least 1"),
+        ({"width": 12, "norm": "group"}, "width 12; .* a width above 8 must be a multiple of 8"),
+        ({"momentum": 1.5}, r"momentum is 1.5; it must lie in \[0, 1\]"),
+        ({"momentum": float("nan")}, "momentum is nan"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, message) -> None:

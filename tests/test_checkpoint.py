@@ -41,11 +41,11 @@ def test_weights_go_back_into_a_learner_or_are_refused(state, learner) -> None:
     made = learner("protonet", "running", seed=9).double()
     state.restore(made, "a.pt")
     assert all(torch.equal(value, state.weights[key]) for key, value in made.state_dict().items())
-    with pytest.raises(RobustMetaError, match="^a.pt is the checkpoint of another learner; its weights do not fit$"):
+    with pytest.raises(RobustMetaError, match=r"^a.pt is the checkpoint of another learner; its weights do not fit$"):
         state.restore(learner("maml", "running"), "a.pt")
 
 
-def refused(path: Path, message: str = "") -> None:
+def refused(path: Path, message: str | None = None) -> None:
     with pytest.raises(RobustMetaError, match=message) as error:
         Checkpoint.load(path)
     assert str(path) in str(error.value)
@@ -78,7 +78,7 @@ def test_any_other_bytes_are_refused(tmp_path, content) -> None:
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_spoiled_pickle_of_old_torch_is_refused(tmp_path, data) -> None:
     path = tmp_path / "a.pt"
-    torch.save({"format": "other", "step": 1, "recipe": {"a": [1, 2.0, "x"]}}, path, _use_new_zipfile_serialization=False)
+    torch.save({"format": "other", "step": 1, "recipe": {"a": [1, 2.0]}}, path, _use_new_zipfile_serialization=False)
     content = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))

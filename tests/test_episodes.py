@@ -89,10 +89,15 @@ def test_a_task_does_not_depend_on_when_or_in_which_batch_it_is_drawn(episodes) 
     together = e.batch([4, 0, 2])
     torch.manual_seed(5)
     np.random.seed(5)  # noqa: NPY002 - the global generator is what must not matter
+    numpys, torchs = np.random.random(3), torch.rand(3)  # noqa: NPY002
+    torch.manual_seed(5)
+    np.random.seed(5)  # noqa: NPY002
     for place, index in ((1, 0), (2, 2), (0, 4)):
         alone = episodes()[index]
         for name in ("support_x", "support_y", "query_x", "query_y"):
             assert torch.equal(getattr(alone, name)[0], getattr(together, name)[place])
+    assert np.array_equal(np.random.random(3), numpys)  # noqa: NPY002 - and drawing tasks leaves it alone
+    assert torch.equal(torch.rand(3), torchs)
     assert not torch.equal(e[0].support_x, e[1].support_x)
     assert not torch.equal(e[0].support_x, episodes(seed=1)[0].support_x)
 
@@ -133,7 +138,10 @@ def test_a_named_data_set_is_loaded_and_its_errors_pass_through() -> None:
     ("wrong", "message"),
     [
         ({"ways": 7}, "7 ways asked of marked/train, which has 6 classes"),
-        ({"shots": 2, "queries": 2}, r"shots \+ queries = 4 images a class asked of marked/train, whose class 'c0' has 3"),
+        (
+            {"shots": 2, "queries": 2},
+            r"shots \+ queries = 4 images a class asked of marked/train, whose class 'c0' has 3",
+        ),
         ({"ways": 1}, "ways is 1; it must be at least 2"),
         ({"shots": 0}, "shots is 0; it must be at least 1"),
         ({"queries": 0}, "queries is 0; it must be at least 1"),
@@ -144,6 +152,16 @@ def test_tasks_that_the_data_cannot_give_are_refused(wrong, message) -> None:
     with pytest.raises(RobustMetaError, match=message) as error:
         Episodes(marked(), **{"ways": 2, "shots": 1, "queries": 1, **wrong})
     assert "\n" not in str(error.value)
+
+
+def test_indices_that_are_none_are_refused(episodes) -> None:
+    with pytest.raises(RobustMetaError, match=r"task -1 asked of patterns/train; tasks are numbered 0, 1, 2"):
+        episodes()[-1]
+    for none in ([], range(0)):
+        with pytest.raises(
+            RobustMetaError, match="a batch of no tasks asked of patterns/train; give at least one index"
+        ):
+            episodes().batch(none)
 
 
 def good() -> dict[str, torch.Tensor]:

@@ -30,9 +30,14 @@ def test_a_file_appears_when_its_block_ends_and_not_before(tmp_path) -> None:
 def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path, error) -> None:
     target = tmp_path / "a.csv"
     target.write_text("old")
-    with pytest.raises(error), whole_file(target) as part:
-        part.write_text("half")
-        raise error
+
+    def write() -> None:
+        with whole_file(target) as part:
+            part.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write()
     assert target.read_text() == "old"
     assert names(tmp_path) == ["a.csv"]
 
@@ -58,9 +63,11 @@ with whole_file({str(target)!r}) as part:
 def test_where_nothing_can_be_written_one_line_says_so(tmp_path, where) -> None:
     (tmp_path / "file").write_text("a file, not a folder")
     (tmp_path / "folder" / "full").mkdir(parents=True)
-    with pytest.raises(RobustMetaError, match="cannot write .*; choose a writable folder") as error:
-        with whole_file(tmp_path / where) as part:
-            part.write_text("new")
+    with (
+        pytest.raises(RobustMetaError, match=r"cannot write .*; choose a writable folder") as error,
+        whole_file(tmp_path / where) as part,
+    ):
+        part.write_text("new")
     assert "\n" not in str(error.value)
     assert str(tmp_path / where) in str(error.value)
     assert names(tmp_path) == ["file", "folder"]
@@ -73,9 +80,12 @@ def test_a_folder_without_permission_is_refused(tmp_path, mode) -> None:
     closed.mkdir()
     closed.chmod(mode)
     try:
-        with pytest.raises(RobustMetaError, match="cannot write .*Permission denied"), whole_file(closed / "a") as part:
+        with (
+            pytest.raises(RobustMetaError, match=r"cannot write .*Permission denied"),
+            whole_file(closed / "a") as part,
+        ):
             part.write_text("new")
-        with pytest.raises(RobustMetaError, match="cannot write .*Permission denied"), locked_folder(closed):
+        with pytest.raises(RobustMetaError, match=r"cannot write .*Permission denied"), locked_folder(closed):
             pass
     finally:
         closed.chmod(0o700)
@@ -111,5 +121,8 @@ with locked_folder(Path({str(tmp_path)!r})):
 
 def test_a_file_in_the_place_of_the_folder_is_refused(tmp_path) -> None:
     (tmp_path / "run").write_text("a file")
-    with pytest.raises(RobustMetaError, match="cannot write .*choose a writable folder"), locked_folder(tmp_path / "run"):
+    with (
+        pytest.raises(RobustMetaError, match=r"cannot write .*choose a writable folder"),
+        locked_folder(tmp_path / "run"),
+    ):
         pass

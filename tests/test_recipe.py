@@ -135,12 +135,12 @@ def test_a_recipe_needs_a_row():
 
 
 def test_two_rows_of_one_default_name_are_refused():
-    with pytest.raises(RobustMetaError, match="r.yaml:4: rows.1: is a second row named 'protonet-natural'"):
+    with pytest.raises(RobustMetaError, match=r"r.yaml:4: rows.1: is a second row named 'protonet-natural'"):
         read("name: x\nrows:\n  - learner: {name: protonet}\n  - learner: {name: protonet}\n", "r.yaml")
 
 
 def test_an_unknown_row_is_answered_with_the_nearest(recipe):
-    with pytest.raises(RobustMetaError, match="unknown row 'our'; did you mean 'ours'?"):
+    with pytest.raises(RobustMetaError, match=r"unknown row 'our'; did you mean 'ours'\?"):
         recipe.row("our")
 
 

@@ -13,14 +13,14 @@ from robustmeta.learners import Learner, ProtoNet
 from robustmeta.training import Training, accuracy_of, train
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Stands for a kill."""
 
 
 def killed_after(steps: int) -> Callable[[int, dict[str, float]], None]:
     def report(step: int, measures: dict[str, float]) -> None:
         if step == steps:
-            raise Killed
+            raise KilledError
 
     return report
 
@@ -103,7 +103,7 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_log(learner, episodes, tmp
     path = tmp_path / "a" / "checkpoint.pt"
     for steps in (5, 6, 9):
         torch.manual_seed(77)  # whatever the new process begins with must not matter
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             run(make(), checkpoint=path, report=killed_after(steps))
         assert Checkpoint.load(path).step == steps
     resumed = make()
@@ -120,7 +120,7 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_log(learner, episodes, tmp
 
 def test_the_checkpoint_is_saved_at_the_end_and_not_before_its_time(learner, episodes, tmp_path) -> None:
     path = tmp_path / "checkpoint.pt"
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(learner(), episodes(), steps=3, checkpoint=path, save_every=1e9, report=killed_after(2))
     assert not path.exists()
     train(learner(), episodes(), steps=3, checkpoint=path, save_every=1e9)

@@ -64,7 +64,7 @@ class _Search:
         if standing == x.shape[1]:
             return x
         self.result()
-        column = self.fooled.int().argsort(1, stable=True)[:, :standing]
+        column = self.fooled.int().argsort(dim=1, stable=True)[:, :standing]
         names = ("images", "labels", "best", "loss", "fooled", "_query")
         for name in names:
             setattr(self, name, getattr(self, name)[self._task, column])

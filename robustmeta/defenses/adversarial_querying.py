@@ -6,6 +6,7 @@ from robustmeta.attacks.base import craft
 from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.defenses.base import DEFENSES
 from robustmeta.episodes import EpisodeBatch
+from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner, query_loss
 
 
@@ -23,12 +24,16 @@ class AdversarialQuerying(Learner):
 
     Deviates from the paper in the ramp, and in crafting against the very function that is scored: the paper's code
     let every attack step move the running statistics.
+
+    Raises `RobustMetaError` for a ramp outside [0, 1].
     """
 
     defense = "aq"
 
     def __init__(self, learner: Learner, attack: ProjectedGradient, ramp: float = 0.0) -> None:
         super().__init__()
+        if not 0 <= ramp <= 1:
+            raise RobustMetaError(f"ramp is {ramp:g}; it is a share of training, 0 to 1")
         self.learner, self.attack, self.ramp = learner, attack, ramp
 
     @property

@@ -96,5 +96,5 @@ LEARNERS: Registry[type[Learner]] = Registry("learner")
 
 
 def freeze(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same weights, detached."""
-    return {name: weight.detach() for name, weight in weights.items()}
+    """Copies of the weights, detached: training the learner further does not move them."""
+    return {name: weight.detach().clone() for name, weight in weights.items()}

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from robustmeta.backbones import Backbone, Statistics, detach
+from robustmeta.episodes import check_support
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import LEARNERS, Classifier, Learner, freeze
 
@@ -69,6 +70,8 @@ class MAML(Learner):
 
     Deviates from the paper in the normalization: where the paper's code normalised queries by their own batch
     (transductive), the statistics here come from the support at the adapted weights, unless the policy says other.
+
+    Raises `RobustMetaError` for steps below 0 or an inner learning rate that is not above 0.
     """
 
     def __init__(
@@ -87,12 +90,18 @@ class MAML(Learner):
         self.steps, self.inner_lr, self.first_order = steps, inner_lr, first_order
         self.test_steps = steps if test_steps is None else test_steps
         self.test_inner_lr = inner_lr if test_inner_lr is None else test_inner_lr
+        if min(self.steps, self.test_steps) < 0 or not min(self.inner_lr, self.test_inner_lr) > 0:
+            raise RobustMetaError(
+                f"steps is {self.steps}, test_steps {self.test_steps}, inner_lr {self.inner_lr:g}, test_inner_lr "
+                f"{self.test_inner_lr:g}; steps must be at least 0, learning rates above 0"
+            )
 
     def adapt(self, support_x: Tensor, support_y: Tensor) -> FastWeightsClassifier:
         """The networks fine-tuned on supports `[T, N, C, H, W]` with labels `[T, N]`.
 
-        Raises `RobustMetaError` if the labels have more classes than the head.
+        Raises `RobustMetaError` for a support that `check_support` refuses, or of other ways than the head.
         """
+        check_support(support_x, support_y)
         self._check_ways(support_y)
         weights, statistics = zip(
             *(self._adapt_task(x[None], y) for x, y in zip(support_x, support_y, strict=True)), strict=True

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from robustmeta.backbones import Backbone, Statistics, detach, select_tasks
+from robustmeta.episodes import check_support
 from robustmeta.learners.base import LEARNERS, Classifier, Learner, freeze
 
 
@@ -68,7 +69,11 @@ class ProtoNet(Learner):
         self.backbone = backbone
 
     def adapt(self, support_x: Tensor, support_y: Tensor) -> PrototypeClassifier:
-        """The nearest-prototype classifiers of supports `[T, N, C, H, W]` with labels `[T, N]`."""
+        """The nearest-prototype classifiers of supports `[T, N, C, H, W]` with labels `[T, N]`.
+
+        Raises `RobustMetaError` for a support that `check_support` refuses.
+        """
+        check_support(support_x, support_y)
         with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
             features, statistics = self.backbone(support_x)
             if self.training:

@@ -155,7 +155,15 @@ def test_the_same_task_is_attacked_alike_whenever_it_comes(learner, batch, craft
 
 @pytest.mark.parametrize(
     ("ramp", "progress", "factor"),
-    [(0.3, 0.0, 0.0), (0.3, 0.15, 0.5), (0.3, 0.3, 1.0), (0.3, 0.9, 1.0), (1.0, 0.25, 0.25), (0.0, 0.0, 1.0), (0.0, 0.5, 1.0)],
+    [
+        (0.3, 0.0, 0.0),
+        (0.3, 0.15, 0.5),
+        (0.3, 0.3, 1.0),
+        (0.3, 0.9, 1.0),
+        (1.0, 0.25, 0.25),
+        (0.0, 0.0, 1.0),
+        (0.0, 0.5, 1.0),
+    ],
 )
 def test_eps_grows_along_the_ramp(learner, batch, ramp, progress, factor) -> None:
     attack = Fixed()
@@ -175,7 +183,7 @@ def test_the_ramp_bounds_what_is_crafted(learner, batch, crafted) -> None:
 
 @pytest.mark.parametrize("ramp", [-0.1, 1.5, float("nan")])
 def test_a_ramp_that_is_no_share_is_refused(learner, ramp) -> None:
-    with pytest.raises(RobustMetaError, match="ramp is .*; it is a share of training, 0 to 1"):
+    with pytest.raises(RobustMetaError, match=r"ramp is .*; it is a share of training, 0 to 1"):
         AdversarialQuerying(learner(), PGD(0.1), ramp)
 
 

@@ -81,6 +81,30 @@ def test_in_training_every_parameter_is_reached(made, batch) -> None:
     assert leaves(logits.grad_fn) == set(made.parameters())
 
 
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, 0, 2, 2, 2, 2], "task 1 has no support image of class 1; each of the 3 ways needs one"),
+        ([0, 0, -1, 1, 2, 2], "labels run from -1 to 2; they must be 0 to ways-1 = 2"),
+        ([0, 0, 1, 1, 2], r"the labels of support_x have shape \[3, 5\]; they must be \[3, 6\]"),
+        ([0.0, 0.0, 1.0, 1.0, 2.0, 2.0], "support_y has type torch.float32; labels must be integers"),
+    ],
+)
+def test_supports_with_wrong_labels_are_refused(made, batch, labels, message) -> None:
+    wrong = batch.support_y[:, : len(labels)].to(torch.tensor(labels).dtype).clone()
+    wrong[1] = torch.tensor(labels)
+    with pytest.raises(RobustMetaError, match=message) as error:
+        made.adapt(batch.support_x, wrong)
+    assert "\n" not in str(error.value)
+
+
+def test_supports_with_wrong_images_are_refused(made, batch) -> None:
+    with pytest.raises(RobustMetaError, match=r"support_x has values .* images must lie in \[0, 1\], without NaN"):
+        made.adapt(255 * batch.support_x, batch.support_y)
+    with pytest.raises(RobustMetaError, match=r"support_x has shape \[6, 1, 16, 16\]; it must be \[T, N, C, H, W\]"):
+        made.adapt(batch.support_x[0], batch.support_y[0])
+
+
 def test_detaching_changes_no_logit(made, batch) -> None:
     classifier = made.train().adapt(batch.support_x, batch.support_y)
     assert torch.equal(classifier.detach()(batch.query_x), classifier(batch.query_x))

@@ -40,15 +40,21 @@ def plain(weights: Sequence[Tensor], x: Tensor, norm: str, moments: Moments | No
 
 def weights_of(maml: MAML) -> list[Tensor]:
     """Copies of the weights in the order that `plain` takes them."""
-    blocks = [tensor for block in maml.network.backbone.blocks for tensor in (block.conv.weight, block.scale, block.shift)]
-    return [t.detach().clone().requires_grad_() for t in (*blocks, maml.network.linear.weight, maml.network.linear.bias)]
+    blocks = [
+        tensor for block in maml.network.backbone.blocks for tensor in (block.conv.weight, block.scale, block.shift)
+    ]
+    return [
+        t.detach().clone().requires_grad_() for t in (*blocks, maml.network.linear.weight, maml.network.linear.bias)
+    ]
 
 
 def gradients_of(maml: MAML, batch: EpisodeBatch) -> list[Tensor]:
     """The meta-gradient of the learner under test, in the same order."""
     maml.zero_grad()
     maml.loss(batch).backward()
-    blocks = [tensor for block in maml.network.backbone.blocks for tensor in (block.conv.weight, block.scale, block.shift)]
+    blocks = [
+        tensor for block in maml.network.backbone.blocks for tensor in (block.conv.weight, block.scale, block.shift)
+    ]
     return [t.grad.clone() for t in (*blocks, maml.network.linear.weight, maml.network.linear.bias)]
 
 
@@ -180,6 +186,15 @@ def test_without_steps_the_initialisation_classifies(learner, batch) -> None:
     maml = learner("maml", "group", test_steps=0).double().eval()
     logits = maml.adapt(batch.support_x, batch.support_y)(batch.query_x)
     torch.testing.assert_close(logits, maml.network(batch.query_x)[0])
+
+
+@pytest.mark.parametrize("wrong", [{"steps": -1}, {"test_steps": -2}, {"inner_lr": 0.0}, {"test_inner_lr": -0.1}])
+def test_settings_of_the_inner_loop_that_cannot_be_are_refused(learner, wrong) -> None:
+    ((name, value),) = wrong.items()
+    with pytest.raises(
+        RobustMetaError, match=rf"\b{name} (is )?{value:g}\b.*steps must be at least 0, learning rates above"
+    ):
+        learner("maml", **wrong)
 
 
 @pytest.mark.parametrize("ways", [2, 4])

@@ -9,7 +9,9 @@ from robustmeta.learners.protonet import class_means, squared_distance_logits
 
 
 def test_prototypes_by_hand_with_uneven_shots() -> None:
-    features = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [0.0, 0.0], [5.0, 9.0]], [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0], [4.0, 4.0]]])
+    features = torch.tensor(
+        [[[1.0, 2.0], [3.0, 4.0], [0.0, 0.0], [5.0, 9.0]], [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0], [4.0, 4.0]]]
+    )
     labels = torch.tensor([[0, 0, 1, 0], [1, 0, 1, 1]])
     assert class_means(features, labels).tolist() == [
         [[3.0, 5.0], [0.0, 0.0]],
@@ -23,13 +25,19 @@ def test_logits_by_hand() -> None:
     assert squared_distance_logits(queries, prototypes).tolist() == [[[0.0, -34.0], [-20.0, -2.0], [-34.0, 0.0]]]
 
 
-@given(tasks=st.integers(1, 3), queries=st.integers(1, 5), ways=st.integers(1, 6), size=st.integers(1, 40), seed=st.integers(0, 99))
+@given(
+    tasks=st.integers(1, 3),
+    queries=st.integers(1, 5),
+    ways=st.integers(1, 6),
+    size=st.integers(1, 40),
+    seed=st.integers(0, 99),
+)
 @settings(max_examples=30, deadline=None)
 def test_logits_are_minus_cdist_squared(tasks, queries, ways, size, seed) -> None:
     generator = torch.Generator().manual_seed(seed)
     features = 10 * torch.rand(tasks, queries, size, generator=generator, dtype=torch.float64)
     prototypes = 10 * torch.rand(tasks, ways, size, generator=generator, dtype=torch.float64)
-    expected = -torch.cdist(features, prototypes, compute_mode="donot_use_mm_for_euclid_dist") ** 2
+    expected = -(torch.cdist(features, prototypes, compute_mode="donot_use_mm_for_euclid_dist") ** 2)
     torch.testing.assert_close(squared_distance_logits(features, prototypes), expected)
 
 
@@ -44,7 +52,7 @@ def test_adaptation_is_class_means_of_features_whatever_the_order_of_the_support
         queries = made.backbone(batch.query_x[task : task + 1]).features[0]
         means = torch.stack([features[y[task] == label].mean(0) for label in range(3)])
         torch.testing.assert_close(classifier.prototypes[task], means)
-        torch.testing.assert_close(classifier(batch.query_x)[task], -torch.cdist(queries, means) ** 2)
+        torch.testing.assert_close(classifier(batch.query_x)[task], -(torch.cdist(queries, means) ** 2))
 
 
 def test_its_gradient_is_that_of_the_formula(learner, batch) -> None:

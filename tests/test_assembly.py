@@ -1,0 +1,175 @@
+"""From a recipe to its parts: what it names is what is made, and every wrong name is told with its line."""
+
+import pytest
+import torch
+
+from robustmeta.assembly import build_attacks, build_learner, curve_attacks, episodes_of, suite_cards
+from robustmeta.attacks.base import Threat
+from robustmeta.attacks.card import card
+from robustmeta.attacks.projected_gradient import ProjectedGradient
+from robustmeta.backbones import Conv4
+from robustmeta.defenses import AdversarialQuerying
+from robustmeta.errors import RobustMetaError
+from robustmeta.learners import MAML, Learner, ProtoNet
+from robustmeta.recipe import read
+
+TEXT = """\
+name: mine
+dataset: {name: glyphs}
+test: {ways: 3, shots: 1, queries: 2}
+threat: {norm: Linf, eps: 8/255}
+attacks: [pgd-20, square-1000]
+curve: {attack: pgd-50, eps: [0, 1/10]}
+backbone: {name: conv4, width: 4}
+training: {seed: 3}
+rows:
+  - learner: {name: maml, steps: 3, inner_lr: 1/4, first_order: true}
+    backbone: {norm: support}
+  - learner: {name: protonet}
+    defense: {name: aq, attack: pgd-7, ramp: 1/3}
+    training: {seed: 8}
+"""
+IMAGE = (3, 32, 32)
+
+
+def built(text: str, row: int = 0) -> Learner:
+    recipe, source = read(text, "mine.yaml")
+    return build_learner(recipe, recipe.rows[row], IMAGE, source)
+
+
+def test_a_learner_is_made_as_its_row_says():
+    made = built(TEXT)
+    assert isinstance(made, MAML)
+    assert (made.steps, made.test_steps, made.inner_lr, made.first_order) == (3, 3, 0.25, True)
+    backbone = made.network.backbone
+    assert isinstance(backbone, Conv4)
+    assert (backbone.width, backbone.norm, backbone.channels, backbone.size) == (4, "support", 3, 32)
+    assert made.network.linear.out_features == 3
+
+
+def test_a_defense_is_made_round_its_learner():
+    made = built(TEXT, 1)
+    assert isinstance(made, AdversarialQuerying)
+    assert isinstance(made.base, ProtoNet)
+    assert made.attack == ProjectedGradient(Threat("Linf", 8 / 255), steps=7, step_size=2 / 255)
+    assert made.ramp == pytest.approx(1 / 3)
+
+
+def test_initial_weights_hang_on_the_training_seed_alone():
+    def weights(text: str, row: int = 0) -> torch.Tensor:
+        torch.rand(5)
+        return torch.cat([parameter.flatten() for parameter in built(text, row).parameters()]).detach()
+
+    first = weights(TEXT)
+    assert torch.equal(first, weights(TEXT))
+    assert not torch.equal(first, weights(TEXT.replace("training: {seed: 3}", "training: {seed: 4}")))
+    torch.manual_seed(8)
+    expected = ProtoNet(Conv4(3, 32, 4))
+    assert torch.equal(weights(TEXT, 1), torch.cat([p.flatten() for p in expected.parameters()]))
+
+
+def test_attacks_and_curve_are_those_of_the_cards():
+    recipe, source = read(TEXT, "mine.yaml")
+    threat = Threat("Linf", 8 / 255)
+    assert build_attacks(recipe, source) == {name: card(name).build(threat) for name in ("pgd-20", "square-1000")}
+    pgd = card("pgd-50")
+    assert curve_attacks(recipe, source) == {"0": pgd.build(Threat("Linf", 0)), "0.1": pgd.build(Threat("Linf", 0.1))}
+
+
+def test_a_card_that_does_not_fit_is_replaced_under_its_own_name():
+    recipe, source = read(TEXT.replace("Linf", "L2").replace("square-1000", "mifgsm"), "mine.yaml")
+    assert {name: found.name for name, found in suite_cards(recipe, source).items()} == {
+        "pgd-20": "pgd-20",
+        "mifgsm": "pgd-50",
+    }
+
+
+MAML_AT, AQ_AT = "mine.yaml:10: rows.0.learner", "mine.yaml:13: rows.1.defense"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("name: maml", "name: mamll", f"{MAML_AT}.name: unknown learner 'mamll'; did you mean 'maml'?"),
+        ("steps: 3", "step: 3", f"{MAML_AT}.step: is not a setting here; did you mean 'steps'?"),
+        ("steps: 3", "steps: 3.5", f"{MAML_AT}.steps: is 3.5; it must be a whole number"),
+        ("steps: 3", "ways: 3", f"{MAML_AT}.ways: is not a setting here (known: steps, "),
+        ("steps: 3", "backbone: conv4", f"{MAML_AT}.backbone: is not a setting here (known: steps, "),
+        ("first_order: true", "first_order: 1", f"{MAML_AT}.first_order: is 1; it must be true or false"),
+        ("norm: support", "norm: suport", "mine.yaml:11: rows.0.backbone: unknown normalization policy 'suport'; did"),
+        ("norm: support", "nrom: support", "mine.yaml:11: rows.0.backbone.nrom: is not a setting here; did you mean "),
+        ("norm: support", "size: 84", "mine.yaml:11: rows.0.backbone.size: is not a setting here (known: width, norm"),
+        ("width: 4", "width: wide", "mine.yaml:7: rows.0.backbone.width: is 'wide'; it must be a whole number"),
+        ("name: conv4", "name: conv5", "mine.yaml:7: rows.1.backbone.name: unknown backbone 'conv5'; did you mean"),
+        ("backbone: {name: conv4, width: 4}", "backbone: {norm: no}", "mine.yaml:7: rows.1.backbone.name: unknown"),
+        ("width: 4", "norm: no", "mine.yaml:7: rows.1.backbone: unknown normalization policy 'no'"),
+        ("name: aq", "name: aqq", f"{AQ_AT}.name: unknown defense 'aqq'; did you mean 'aq'?"),
+        ("pgd-7", "pgd7", f"{AQ_AT}.attack: unknown attack 'pgd7'; did you mean 'pgd-7'?"),
+        ("pgd-7", "square-1000", f"{AQ_AT}.attack: the attack 'square-1000' is not safe in training; pgd-7 is"),
+        ("pgd-7", "7", f"{AQ_AT}.attack: is 7; it must be the name of an attack, as pgd-7"),
+        ("attack: pgd-7, ", "", f"{AQ_AT}: 'attack' is missing"),
+        ("ramp: 1/3", "rampe: 1", f"{AQ_AT}.rampe: is not a setting here; did you mean 'ramp'? (known: ramp)"),
+    ],
+)
+def test_a_wrong_learner_is_told_with_its_line(old, new, message):
+    assert TEXT.count(old) == 1
+    with pytest.raises(RobustMetaError) as caught:
+        built(TEXT.replace(old, new), row=0 if "rows.0" in message else 1)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("[pgd-20, square-1000]", "quik", "mine.yaml:5: attacks: unknown attack or suite 'quik'; did you mean 'quick'"),
+        ("square-1000", "sqare-1000", "mine.yaml:5: attacks: unknown attack or suite 'sqare-1000'; did you mean 'squ"),
+        ("[pgd-20, square-1000]", "[]", "mine.yaml:5: attacks: no attacks are given"),
+        ("square-1000", "5", "mine.yaml:5: attacks: an attack is given as 5"),
+        ("attack: pgd-50", "attack: pgd-5", "mine.yaml:6: curve.attack: unknown attack 'pgd-5'; did you mean 'pgd-"),
+        ("[0, 1/10]", "[0, 10]", "mine.yaml:6: curve.eps: eps is 10; it must lie in [0, 1] pixel units"),
+        ("[0, 1/10]", "[-0.1]", "mine.yaml:6: curve.eps: eps is -0.1; it must lie in [0, 1] pixel units"),
+    ],
+)
+def test_a_wrong_attack_is_told_with_its_line(old, new, message):
+    assert TEXT.count(old) == 1
+    recipe, source = read(TEXT.replace(old, new), "mine.yaml")
+    build = curve_attacks if "curve" in message else build_attacks
+    with pytest.raises(RobustMetaError) as caught:
+        build(recipe, source)
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        ("{name: glyps}", "mine.yaml:2: dataset.name: unknown data set 'glyps'; did you mean 'glyphs'?"),
+        ("{}", "mine.yaml:2: dataset.name: unknown data set 'None'"),
+        ("{name: glyphs, rotations: true}", "mine.yaml:2: dataset.rotations: is not a setting here (known: none)"),
+        ("{name: omniglot, rotation: true}", "mine.yaml:2: dataset.rotation: is not a setting here; did you mean 'rot"),
+        ("{name: omniglot, rotations: 4}", "mine.yaml:2: dataset.rotations: is 4; it must be true or false"),
+        ("{name: glyphs, ways: 3}", "mine.yaml:2: dataset.ways: is not a setting here (known: none)"),
+        ("{name: glyphs, split: test}", "mine.yaml:2: dataset.split: is not a setting here (known: none)"),
+    ],
+)
+def test_a_wrong_data_set_is_told_with_its_line(new, message):
+    recipe, source = read(TEXT.replace("{name: glyphs}", new), "mine.yaml")
+    with pytest.raises(RobustMetaError) as caught:
+        episodes_of(recipe, source, "test", None, "cpu", ("test",), ways=3, shots=1, queries=2, seed=0)
+    assert str(caught.value).startswith(message)
+
+
+def test_a_task_the_data_cannot_give_is_told_with_its_line(monkeypatch, classes):
+    monkeypatch.setattr("robustmeta.episodes.load", lambda *where, **options: classes)
+    recipe, source = read(TEXT, "mine.yaml")
+    task = {"ways": 3, "shots": 2, "queries": 2, "seed": 0}
+    where = (recipe, source, "test", "nowhere", "cpu", ("test",))
+    assert episodes_of(*where, **task).batch([0]).query_x.shape == (1, 6, 1, 16, 16)
+    for wrong, message in (
+        ({"ways": 13}, "13 ways asked"),
+        ({"queries": 7}, r"shots \+ queries = 9"),
+        ({"shots": 0}, "shots is 0"),
+    ):
+        with pytest.raises(RobustMetaError, match=f"^mine.yaml:3: test: {message}"):
+            episodes_of(*where, **{**task, **wrong})
