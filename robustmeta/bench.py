@@ -1,7 +1,9 @@
 """A recipe, run: every row trained and evaluated, then the report."""
 
 import multiprocessing
+import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -103,7 +105,7 @@ def run_jobs(
     context = multiprocessing.get_context("spawn")
     lock = context.RLock()
     tqdm.set_lock(lock)
-    pool = ProcessPoolExecutor(workers, context, initializer=tqdm.set_lock, initargs=(lock,))
+    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(lock,))
     futures: dict[Future[Result], str] = {}
     try:
         for position, job in enumerate(ordered):
@@ -116,6 +118,18 @@ def run_jobs(
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
     return {name: future.result() for future, name in futures.items()}
+
+
+def _begin_worker(lock: Any) -> None:
+    tqdm.set_lock(lock)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # the parent was killed: nobody waits for this worker's result, and its queue never closes
 
 
 def evaluate_checkpoint(
@@ -145,7 +159,9 @@ def evaluate_checkpoint(
         job = Job(recipe, Source(str(path), {}), recipe.rows[0], out or Path(scratch), root, device)
         learner = job.restored(trained, state)
         with run_folder(recipe, job.out):
-            results, episodes, curve = _tables(job, *job.evaluate(learner))
-            if out is not None:
-                write_report(out, results, episodes, curve, recipe.as_yaml(), command, machine=this_machine(device))
+            attacked = job.attack(learner)
+            if out is None:
+                return result_rows(attacked, threat, about_row(recipe, job.row), suite_cards(recipe, job.source))
+            results, episodes, curve = _tables(job, attacked, job.curve(learner))
+            write_report(out, results, episodes, curve, recipe.as_yaml(), command, machine=this_machine(device))
     return results

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -40,18 +41,19 @@ def locked_folder(folder: Path) -> Iterator[None]:
 
     Raises `RobustMetaError` where the folder cannot be written or another process holds it.
     """
-    lock = folder / ".lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = lock.open("w")
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        handle = os.open(folder, os.O_RDONLY)
     except OSError as error:
         raise RobustMetaError(f"cannot write {folder}: {error.strerror or error}; choose a writable folder") from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RobustMetaError(f"{folder} is in use by another run; wait for it or choose another folder") from error
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise RobustMetaError(f"{folder} is in use by another run; wait for it or choose another folder") from error
+    try:
+        yield
+    finally:
+        os.close(handle)

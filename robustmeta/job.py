@@ -1,8 +1,8 @@
 """One row of a recipe: train its learner, then evaluate it; both go on from where a killed run left them."""
 
-import multiprocessing
-import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from tqdm import tqdm
 
 from robustmeta.assembly import build_attacks, build_learner, curve_attacks, episodes_of
+from robustmeta.attacks.base import Attack
 from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.episodes import Episodes
@@ -17,7 +18,7 @@ from robustmeta.evaluation import measure
 from robustmeta.learners import Learner
 from robustmeta.outcomes import Outcomes
 from robustmeta.recipe import Recipe, Row
-from robustmeta.schema import Source
+from robustmeta.schema import Source, guarded
 from robustmeta.training import accuracy_of, train
 
 
@@ -49,7 +50,10 @@ class Job:
         curve_attacks(self.recipe, self.source)
         episodes, _ = self._training_tasks()
         self._test_tasks()
-        build_learner(self.recipe, self.row, episodes.image_shape, self.source)
+        learner = build_learner(self.recipe, self.row, episodes.image_shape, self.source).eval()
+        batch = episodes[0]
+        at = ("rows", str(self.recipe.rows.index(self.row)), "learner")
+        guarded(partial(learner.adapt, batch.support_x.cpu(), batch.support_y.cpu()), self.source, at)
 
     def train(self) -> Learner:
         """The row's learner, trained; a finished checkpoint is only loaded."""
@@ -61,7 +65,6 @@ class Job:
         with self._bar("train", training.steps) as bar:
 
             def report(step: int, measures: dict[str, float]) -> None:
-                stop_if_orphaned()
                 bar.update(step - bar.n)
                 shown = {name: f"{value:.3f}" for name, value in measures.items() if name != "step"}
                 bar.set_postfix(shown, refresh=False)
@@ -92,29 +95,29 @@ class Job:
         state.restore(learner, self.source.name)
         return learner.to(self.device).eval()
 
-    def evaluate(self, learner: Learner) -> tuple[Outcomes, Outcomes]:
-        """The learner's outcomes under the recipe's attacks, and along the curve over eps."""
-        recipe, task = self.recipe, self.recipe.test
-        episodes, found = self._test_tasks(), []
-        for stage, attacks, number in (
-            ("attack", build_attacks(recipe, self.source), task.episodes),
-            ("curve", curve_attacks(recipe, self.source), min(recipe.curve.episodes, task.episodes)),
-        ):
-            with self._bar(stage, number) as bar:
+    def attack(self, learner: Learner) -> Outcomes:
+        """The learner's outcomes under the recipe's attacks."""
+        return self._measure("attack", learner, build_attacks(self.recipe, self.source), self.recipe.test.episodes)
 
-                def report(done: int, bar: Any = bar) -> None:
-                    stop_if_orphaned()
-                    bar.update(done - bar.n)
-
-                partial = self.out / "progress" / f"{self.row.name}-{stage}-{recipe.hash}.npz"
-                found.append(
-                    measure(learner, episodes, attacks, number, seed=task.seed, partial=partial, report=report)
-                )
-        return found[0], found[1]
+    def curve(self, learner: Learner) -> Outcomes:
+        """The learner's outcomes along the recipe's curve over eps."""
+        episodes = min(self.recipe.curve.episodes, self.recipe.test.episodes)
+        return self._measure("curve", learner, curve_attacks(self.recipe, self.source), episodes)
 
     def run(self) -> tuple[Outcomes, Outcomes]:
-        """Train, then evaluate."""
-        return self.evaluate(self.train())
+        """Train, then measure both."""
+        learner = self.train()
+        return self.attack(learner), self.curve(learner)
+
+    def _measure(self, stage: str, learner: Learner, attacks: Mapping[str, Attack], episodes: int) -> Outcomes:
+        kept = self.out / "progress" / f"{self.row.name}-{stage}-{self.recipe.hash}.npz"
+        with self._bar(stage, episodes) as bar:
+
+            def report(done: int) -> None:
+                bar.update(done - bar.n)
+
+            seed = self.recipe.test.seed
+            return measure(learner, self._test_tasks(), attacks, episodes, seed=seed, partial=kept, report=report)
 
     def train_only(self) -> None:
         """Train, and leave the checkpoint."""
@@ -147,10 +150,3 @@ def prepare_process() -> None:
     """One thread a process, which is faster than two on one task; and no denormals, which are ten times slower."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-
-
-def stop_if_orphaned() -> None:
-    """End this worker process if the process that started it is gone (killed)."""
-    parent = multiprocessing.parent_process()
-    if parent is not None and not parent.is_alive():
-        os._exit(1)

@@ -74,6 +74,10 @@ class Row:
         for part, component in (("learner", self.learner), ("defense", self.defense)):
             if not isinstance(component.get("name"), str) and (component or part == "learner"):
                 raise RobustMetaError(f"its {part} needs a 'name'")
+        if self.name.startswith(".") or "/" in self.name:
+            raise RobustMetaError(
+                f"the name {self.name!r} cannot be that of a file; leave out slashes and leading dots"
+            )
         if not self.name:
             object.__setattr__(self, "name", f"{self.learner['name']}-{self.defense.get('name', 'natural')}")
 

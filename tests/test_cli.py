@@ -121,7 +121,7 @@ def test_a_seed_changes_the_training_and_not_the_test_episodes(recipe, tmp_path)
 )  # fmt: skip
 def test_list_names_what_recipes_can_use(what, name):
     lines = robustmeta("list", what).splitlines()
-    (line,) = [line for line in lines if line.startswith(name)]
+    (line,) = [line for line in lines if line.startswith(f"{name}  ")]
     assert len(line.removeprefix(name).strip()) > 10  # each with a description
 
 

@@ -13,7 +13,7 @@ from robustmeta.attacks.card import card, names
 from robustmeta.attacks.projected_gradient import FGSM, PGD
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
-from robustmeta.evaluation import CHUNK, attack_episodes, evaluate, measure, task_seed
+from robustmeta.evaluation import attack_episodes, evaluate, measure, task_seed
 from robustmeta.interval import mean_interval
 from robustmeta.learners import Classifier, Learner
 from robustmeta.outcomes import Outcomes
@@ -174,24 +174,25 @@ def test_batches_made_by_hand_are_numbered_as_they_stand(learner, episodes) -> N
     assert np.array_equal(unnumbered.right["pgd"], attack_episodes(learner(), batch, ATTACKS, 1).right["pgd"])
 
 
-def test_a_killed_evaluation_goes_on_to_the_same_outcomes(learner, episodes, tmp_path) -> None:
+def test_a_killed_evaluation_goes_on_to_the_same_outcomes(learner, episodes, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr("robustmeta.evaluation.CHUNK", 10 * 9 + 5)  # room for ten tasks of nine queries, not eleven
     made, attacks = learner("protonet", "running"), {"pgd": PGD(0.05, steps=2)}
     seen: list[int] = []
     whole = measure(made, episodes(), attacks, 23, seed=1, report=seen.append)
-    assert seen == [0, CHUNK, 2 * CHUNK, 23]
+    assert seen == [0, 10, 20, 23]
 
     def killed(done: int) -> None:
-        if done >= CHUNK * killed.after:
+        if done >= 10 * killed.after:
             raise InterruptedError
 
     path = tmp_path / "progress" / "partial.npz"
     for killed.after in (1, 2):  # a second kill, of the run that went on
         with pytest.raises(InterruptedError):
             measure(made, episodes(), attacks, 23, seed=1, partial=path, report=killed)
-        assert Outcomes.load(path, ["pgd"]).episodes == CHUNK * killed.after
+        assert Outcomes.load(path, ["pgd"]).episodes == 10 * killed.after
     resumed: list[int] = []
     outcomes = measure(made, episodes(), attacks, 23, seed=1, partial=path, report=resumed.append)
-    assert resumed == [2 * CHUNK, 23]
+    assert resumed == [20, 23]
     assert list(outcomes.right) == list(whole.right)
     assert all(np.array_equal(outcomes.right[name], rows) for name, rows in whole.right.items())
     assert outcomes.largest == whole.largest

@@ -13,21 +13,33 @@ import pytest
 RECIPE = """
 name: killed
 dataset: {name: glyphs}
-test: {ways: 3, shots: 1, queries: 2, episodes: 30, seed: 1}
-attacks: [fgsm, pgd-20]
-curve: {attack: fgsm, eps: [0.0, 0.1], episodes: 10}
+test: {ways: 3, shots: 1, queries: 2, episodes: 100, seed: 1}
+attacks: [fgsm]
+curve: {attack: fgsm, eps: [0.0, 0.1], episodes: 4}
 backbone: {name: conv4, width: 4}
-training: {ways: 3, shots: 1, queries: 2, tasks: 2, steps: 60}
+training: {ways: 3, shots: 1, queries: 2, tasks: 2, steps: 30}
 rows:
   - learner: {name: protonet}
     defense: {name: aq, attack: pgd-7}
-  - learner: {name: maml, steps: 1}
+  - learner: {name: maml, steps: 1, inner_lr: 0.1}
     backbone: {norm: support}
 """
 
 
 def start(recipe: Path, out: Path, threads: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "robustmeta", "bench", recipe, "--out", out, "--threads", threads, "--save-every", 0]
+    command = [
+        sys.executable,
+        "-m",
+        "robustmeta",
+        "bench",
+        recipe,
+        "--out",
+        out,
+        "--threads",
+        threads,
+        "--save-every",
+        0,
+    ]
     return subprocess.Popen([str(word) for word in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
@@ -42,21 +54,28 @@ def wait_for(there, process: subprocess.Popen[bytes]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_killed_in_training_and_in_evaluation_then_resumed_equals_uninterrupted(threads, tmp_path):
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    """The folder of a run that was never killed."""
+    folder = tmp_path_factory.mktemp("whole")
+    recipe = folder / "killed.yaml"
+    recipe.write_text(RECIPE)
+    finish(start(recipe, folder / "out", 2))
+    return folder / "out"
+
+
+@pytest.mark.parametrize(
+    ("threads", "moment"), [(1, "checkpoints/maml-*.pt"), (2, "checkpoints/*.pt"), (1, "progress/maml-*-attack-*.npz")]
+)
+def test_killed_then_resumed_equals_uninterrupted(threads, moment, whole, tmp_path):
     recipe = tmp_path / "killed.yaml"
     recipe.write_text(RECIPE)
-    out, whole = tmp_path / "killed", tmp_path / "whole"
-    finish(start(recipe, whole, threads))
-    for there in (
-        lambda: any(out.glob("checkpoints/*.pt")),
-        lambda: any(out.glob("progress/*-attack-*.npz")),
-    ):
-        process = start(recipe, out, threads)
-        wait_for(there, process)
-        os.kill(process.pid, signal.SIGKILL)  # the parent alone: its workers must notice and end by themselves
-        process.communicate()
-        assert not (out / "results.csv").exists()
+    out = tmp_path / "killed"
+    process = start(recipe, out, threads)
+    wait_for(lambda: any(out.glob(moment)), process)
+    os.kill(process.pid, signal.SIGKILL)  # the parent alone: its workers must notice and end by themselves
+    process.communicate()
+    assert not (out / "results.csv").exists()
     finish(start(recipe, out, threads))
     for name in ("results.csv", "episodes.csv", "curve.csv"):
         frames = [pd.read_csv(folder / name) for folder in (out, whole)]

@@ -207,3 +207,17 @@ def test_defenses_nest(learner, batch) -> None:
     twice = AdversarialQuerying(AdversarialQuerying(inner, PGD(0.1, steps=2)), PGD(0.0, steps=1))
     assert twice.base is inner
     assert torch.equal(twice.loss(batch), inner.loss(batch))
+
+
+def test_no_gradient_runs_back_into_the_crafting(learner, batch, crafted) -> None:
+    """Whatever graph the queries or the attack's result hang on."""
+
+    class Attached(Fixed):
+        def __call__(self, classifier, images, labels, seeds=None) -> Tensor:
+            return images.clone().requires_grad_() + self.pattern(images)
+
+    for attack in (Fixed(), Attached()):
+        batch.query_x.requires_grad_()
+        AdversarialQuerying(learner().double(), attack).loss(batch).backward()
+        assert batch.query_x.grad is None
+        assert not crafted[-1].requires_grad
