@@ -3,7 +3,8 @@
 A backbone's forward pass is pure: it returns the statistics it normalised with, and takes statistics to normalise
 with instead of its own. What is done with them is the policy:
 
-    running       in training, the statistics of the supports of the batch; in evaluation, their running average
+    running       in training, the statistics of the supports adapted together (of all tasks for learners that share
+                  their weights, of its own for MAML); in evaluation, their running average
     support       the statistics of each task's own support set
     group         group normalization, each image by itself: there are no statistics to pass on
     transductive  the statistics of whatever images are passed, task by task: queries help each other

@@ -86,6 +86,8 @@ def run_folder(recipe: Recipe, out: Path) -> Iterator[None]:
                     f"{out} holds the run of another recipe ({held.name}, {held.hash}; this one is {recipe.name}, "
                     f"{recipe.hash}); choose another folder with --out, or delete that one"
                 )
+        for orphan in out.rglob(".*.part*"):  # of a run that was killed while it wrote
+            orphan.unlink(missing_ok=True)
         with whole_file(kept) as part:
             part.write_text(recipe.as_yaml(), encoding="utf-8")
         yield
@@ -113,10 +115,15 @@ def run_jobs(
         for future in as_completed(futures):
             future.result()
             finished(futures[future])
-    except BrokenProcessPool as error:
-        raise RobustMetaError("a worker process was killed; run the same command again to go on") from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    except BaseException as error:
+        # What runs is thrown away either way, and its checkpoints stay: do not wait for it.
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise RobustMetaError("a worker process was killed; run the same command again to go on") from error
+        raise
+    pool.shutdown()
     return {name: future.result() for future, name in futures.items()}
 
 
@@ -142,6 +149,7 @@ def evaluate_checkpoint(
     out: Path | None = None,
     root: Path | None = None,
     device: str = "cpu",
+    threads: int = 1,
     command: str = "robustmeta evaluate",
 ) -> pd.DataFrame:
     """Attack the learner of a checkpoint and return its result rows; with `out`, write a report there too.
@@ -150,13 +158,16 @@ def evaluate_checkpoint(
     Raises `RobustMetaError` if the file is no checkpoint of a recipe.
     """
     state = Checkpoint.load(path)
-    if not state.recipe:
+    if "learner" not in state.recipe:
         raise RobustMetaError(f"{path} was saved by a training loop without a recipe; evaluate it from Python instead")
     trained = Recipe.of_checkpoint(state.recipe, **test)
+    steps = trained.training_of(trained.rows[0]).steps
+    if state.step < steps:
+        raise RobustMetaError(f"{path} is at step {state.step} of {steps}; the command that began it goes on with it")
     threat = Threat(norm or trained.threat.norm, trained.threat.eps if eps is None else eps)
     recipe = replace(trained, attacks=attacks, threat=threat)
     with tempfile.TemporaryDirectory() as scratch:
-        job = Job(recipe, Source(str(path), {}), recipe.rows[0], out or Path(scratch), root, device)
+        job = Job(recipe, Source(str(path), {}), recipe.rows[0], out or Path(scratch), root, device, threads=threads)
         learner = job.restored(trained, state)
         with run_folder(recipe, job.out):
             attacked = job.attack(learner)

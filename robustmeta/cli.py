@@ -1,6 +1,5 @@
 """The command line: click commands, no logic of their own."""
 
-import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -46,13 +45,17 @@ save_every_option = click.option(
 )
 
 
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), help="Seed of training; the test episodes stay the same."
+)
+
+
 def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say where and how to run."""
     for option in (
-        click.option("--seed", type=click.IntRange(min=0), help="Seed of training; the test episodes stay the same."),
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
         click.option(
-            "--threads", type=click.IntRange(min=1), help="Learners side by side, a thread each [default: all cores]."
+            "--threads", type=click.IntRange(min=1), help="Learners side by side, a thread each; threads of `evaluate`."
         ),
         click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data archives."),
     ):
@@ -70,6 +73,7 @@ def main() -> None:
 @click.argument("recipe", required=False)
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report [default: reports/<recipe name>].")
 @save_every_option
+@seed_option
 @machine_options
 def bench(
     recipe: str | None, out: Path | None, save_every: float, seed: int | None, device: str, threads: int | None,
@@ -97,6 +101,7 @@ def bench(
 @click.option("--row", "rows", multiple=True, help="Train only this row of the recipe, as protonet-aq; repeatable.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [default: reports/<recipe name>].")
 @save_every_option
+@seed_option
 @machine_options
 def train(
     recipe: str | None, rows: tuple[str, ...], out: Path | None, save_every: float, seed: int | None, device: str,
@@ -125,13 +130,14 @@ def train(
 @click.option("--shots", type=int, help="Support images a class [default: as in training].")
 @click.option("--queries", type=int, default=15, show_default=True, help="Query images a class.")
 @click.option("--split", type=click.Choice(["val", "test"]), default="test", show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of the test episodes.")
 @click.option("--eps", type=Number(), help="Budget in [0, 1] pixel units [default: the checkpoint's].")
 @click.option("--norm", type=click.Choice(["Linf", "L2"]), help="Norm of the budget [default: the checkpoint's].")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write a report to this folder.")
 @machine_options
 def evaluate(
-    checkpoint: Path, attacks: str, eps: float | None, norm: str | None, out: Path | None, seed: int | None,
-    device: str, threads: int | None, data_root: Path | None, **test: Any,
+    checkpoint: Path, attacks: str, eps: float | None, norm: str | None, out: Path | None, device: str,
+    threads: int | None, data_root: Path | None, **test: Any,
 ) -> None:  # fmt: skip
     """Attack the trained learner of CHECKPOINT and print its row of the table."""
     from robustmeta.bench import evaluate_checkpoint
@@ -140,7 +146,7 @@ def evaluate(
     test = {name: value for name, value in test.items() if value is not None}
     results = evaluate_checkpoint(
         checkpoint, attacks.split(",") if "," in attacks else attacks, test, eps=eps, norm=norm, out=out,
-        root=data_root, device=_device(device), command=_command(),
+        root=data_root, device=_device(device), threads=threads or 1, command=_command(),
     )  # fmt: skip
     click.echo(as_text(comparison(results)))
 
@@ -177,7 +183,9 @@ def _device(name: str) -> str:
 def _workers(threads: int | None, device: str) -> int:
     if _device(device) == "cuda":
         return 1
-    return threads or len(os.sched_getaffinity(0))
+    from robustmeta.report.machine import usable_cores
+
+    return threads or usable_cores()
 
 
 def _command() -> str:

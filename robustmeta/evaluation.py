@@ -32,12 +32,11 @@ def evaluate(
     episodes: int = 600,
     *,
     threat: Threat | None = None,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Accuracy of a learner on the first `episodes` tasks, clean, under each attack, and in the worst case.
 
     attacks: a suite, a list of cards, or attacks of your own by name. threat: what the cards are held to, by
-    default Linf, eps 0.1; attacks of your own bring theirs. seed: of the attacks' random streams.
+    default Linf, eps 0.1; attacks of your own bring theirs. The attacks' random streams hang on the seed of `tasks`.
     Returns a row an attack with 95% intervals over episodes (see `result_rows`).
     Raises `RobustMetaError` for an unknown attack, attacks of different threats, or fewer than 2 episodes.
     """
@@ -59,7 +58,7 @@ def evaluate(
         "split": split,
     }
     about |= {"ways": tasks.ways, "shots": tasks.shots, "queries": tasks.queries, "seed": tasks.seed}
-    outcomes = measure(learner, tasks, attacks, episodes, seed=seed)
+    outcomes = measure(learner, tasks, attacks, episodes, seed=tasks.seed)
     return result_rows(outcomes, threat, about, cards)
 
 
@@ -100,7 +99,8 @@ def attack_episodes(learner: Learner, batch: EpisodeBatch, attacks: Mapping[str,
     """Adapt once, then run every attack on the same frozen classifiers and score each query.
 
     The worst case is taken query by query: a query counts as right only if it is right clean and under every attack.
-    Random streams hang on (seed, attack, episode), so a row does not depend on the episodes or attacks beside it.
+    Random streams hang on (seed, attack, episode), so a row does not depend on the
+    episodes or attacks beside it, but for the rounding of floating point.
     """
     learner.eval()
     outcomes = Outcomes()

@@ -1,5 +1,6 @@
 """One row of a recipe: train its learner, then evaluate it; both go on from where a killed run left them."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +28,7 @@ class Job:
     """A row of a recipe to be run in `out`, by this process or another.
 
     root: the data root, or None for the default. device: `cpu` or `cuda`. position: of its progress bar.
-    save_every: seconds between checkpoints.
+    save_every: seconds between checkpoints. threads: of torch in this process.
     """
 
     recipe: Recipe
@@ -38,6 +39,7 @@ class Job:
     device: str = "cpu"
     position: int = 0
     save_every: float = 20.0
+    threads: int = 1
 
     @property
     def checkpoint(self) -> Path:
@@ -57,7 +59,7 @@ class Job:
 
     def train(self) -> Learner:
         """The row's learner, trained; a finished checkpoint is only loaded."""
-        prepare_process()
+        prepare_process(self.threads)
         recipe, training = self.recipe, self.recipe.training_of(self.row)
         episodes, glance = self._training_tasks()
         attack = ProjectedGradient(recipe.threat, steps=5)
@@ -90,7 +92,7 @@ class Job:
 
         Raises `RobustMetaError` if the weights do not fit.
         """
-        prepare_process()
+        prepare_process(self.threads)
         learner = build_learner(trained, trained.rows[0], self._test_tasks().image_shape, self.source)
         state.restore(learner, self.source.name)
         return learner.to(self.device).eval()
@@ -110,7 +112,7 @@ class Job:
         return self.attack(learner), self.curve(learner)
 
     def _measure(self, stage: str, learner: Learner, attacks: Mapping[str, Attack], episodes: int) -> Outcomes:
-        kept = self.out / "progress" / f"{self.row.name}-{stage}-{self.recipe.hash}.npz"
+        kept = self.out / "progress" / f"{self.row.name}-{stage}-{self.recipe.hash}-{_digest(learner, attacks)}.npz"
         with self._bar(stage, episodes) as bar:
 
             def report(done: int) -> None:
@@ -146,7 +148,15 @@ class Job:
         return tqdm(total=total, desc=f"{label:<24}", position=self.position, leave=False, disable=None, ncols=110)
 
 
-def prepare_process() -> None:
-    """One thread a process, which is faster than two on one task; and no denormals, which are ten times slower."""
-    torch.set_num_threads(1)
+def _digest(learner: Learner, attacks: Mapping[str, Attack]) -> str:
+    """Eight digits that change with any weight or setting of an attack, so that no stale outcome is gone on with."""
+    seen = hashlib.sha256(repr(attacks).encode())
+    for name, weight in learner.state_dict().items():
+        seen.update(name.encode() + weight.cpu().numpy().tobytes())
+    return seen.hexdigest()[:8]
+
+
+def prepare_process(threads: int) -> None:
+    """Set torch's threads, one being faster than two on one task; and flush denormals, which are ten times slower."""
+    torch.set_num_threads(threads)
     torch.set_flush_denormal(True)

@@ -1,18 +1,8 @@
 """What every result row says about where it comes from."""
 
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 
 from robustmeta.recipe import Recipe, Row
-
-PACKAGES = ("robustmeta", "torch", "torchattacks")
-
-
-@cache
-def versions() -> dict[str, str]:
-    """The versions of robustmeta and of what its numbers depend on."""
-    return {name: version(name) for name in PACKAGES}
 
 
 def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
@@ -37,6 +27,6 @@ def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
         "train_steps": training.steps,
         "train_tasks": training.tasks,
         "train_seed": training.seed,
+        "selection": "last step",
         "config": recipe.hash,
-        **versions(),
     }

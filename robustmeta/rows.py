@@ -1,6 +1,8 @@
 """Outcomes -> the rows of results.csv, episodes.csv and curve.csv."""
 
 from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,12 @@ from robustmeta.attacks.base import Threat
 from robustmeta.attacks.card import Card
 from robustmeta.interval import mean_interval
 from robustmeta.outcomes import Outcomes
+
+
+@cache
+def versions() -> dict[str, str]:
+    """The versions of robustmeta and of what its numbers depend on."""
+    return {name: version(name) for name in ("robustmeta", "torch", "torchattacks")}
 
 
 def result_rows(
@@ -30,6 +38,7 @@ def result_rows(
         rows.append(
             {
                 **about,
+                **versions(),
                 "episodes": outcomes.episodes,
                 "threat_norm": threat.norm,
                 "eps": 0.0 if name == "clean" else threat.eps,

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def train(
 
     checkpoint: a file to save to, every `save_every` seconds and at the end; if it is there already, training
     goes on from it and ends with the weights of a run that was never interrupted.
-    recipe: plain data that must equal the checkpoint's, kept in it.
+    recipe: plain data that must equal the checkpoint's, kept in it; by default the settings of this call.
     validation: measures to report beside the loss, some twenty times in all. report: called after each step
     with the number of steps done and the last measures.
 
@@ -75,9 +75,12 @@ def train(
     Raises `RobustMetaError` for settings that `Training` refuses, if the checkpoint belongs to another recipe or
     learner, and if the loss is not finite.
     """
-    Training(steps=steps, tasks=tasks, lr=lr, schedule=schedule, clip=clip)
+    training = Training(
+        episodes.ways, episodes.shots, episodes.queries, tasks, steps, lr, schedule, clip, episodes.seed
+    )
+    recipe = recipe or {"episodes": episodes.name, "training": asdict(training)}
     optimizer = torch.optim.Adam(learner.parameters(), lr=lr)
-    state = Checkpoint(learner.state_dict(), 0, optimizer.state_dict(), torch.get_rng_state(), recipe or {})
+    state = Checkpoint(learner.state_dict(), 0, optimizer.state_dict(), torch.get_rng_state(), recipe)
     if checkpoint is not None and Path(checkpoint).exists():
         state = _resume(Checkpoint.load(checkpoint), str(checkpoint), learner, optimizer, state.recipe)
 

@@ -103,6 +103,30 @@ def test_train_then_evaluate_makes_the_rows_of_bench(recipe, tmp_path):
     pd.testing.assert_series_equal(rows_of(out)["accuracy"], there["accuracy"])
 
 
+def test_a_checkpoint_trained_anew_is_evaluated_anew(recipe, tmp_path):
+    settings = ["--attacks", "fgsm", "--episodes", "12", "--queries", "3", "--out", tmp_path / "evaluated"]
+    accuracies = []
+    for seed in ("1", "2"):
+        out = tmp_path / seed
+        robustmeta("train", recipe, "--out", out, "--row", "protonet-aq", "--threads", "1")
+        checkpoint = tmp_path / "protonet-aq.pt"
+        state = torch.load(out / "checkpoints" / "protonet-aq.pt", weights_only=True)
+        if seed == "2":  # the same recipe, other weights
+            state["weights"] = {name: -weight for name, weight in state["weights"].items()}
+        torch.save(state, checkpoint)
+        robustmeta("evaluate", checkpoint, *settings)
+        accuracies.append(rows_of(tmp_path / "evaluated")["accuracy"].tolist())
+    assert accuracies[0] != accuracies[1]
+
+
+def test_a_half_trained_checkpoint_is_not_evaluated(recipe, tmp_path):
+    robustmeta("train", recipe, "--out", tmp_path / "a", "--row", "protonet-aq", "--threads", "1")
+    checkpoint = tmp_path / "a" / "checkpoints" / "protonet-aq.pt"
+    state = torch.load(checkpoint, weights_only=True)
+    torch.save({**state, "step": 3}, checkpoint)
+    assert "is at step 3 of 6" in refused("evaluate", checkpoint)
+
+
 def test_a_seed_changes_the_training_and_not_the_test_episodes(recipe, tmp_path):
     robustmeta("train", recipe, "--out", tmp_path / "a", "--row", "protonet-aq", "--seed", "3", "--threads", "1")
     robustmeta("train", recipe, "--out", tmp_path / "b", "--row", "protonet-aq", "--threads", "1")

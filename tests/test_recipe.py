@@ -76,11 +76,17 @@ NUMBERS = st.floats(0, 1) | st.integers() | st.booleans() | st.none()
 
 @given(TEXTS, st.floats(0, 1), st.dictionaries(TEXTS, TEXTS | NUMBERS))
 def test_no_name_or_number_is_changed_by_writing_it(name, eps, settings):
-    row = Row({"name": "protonet", **settings}, name=name or "x")
+    row = Row({"name": "protonet", **settings}, name=name.replace("/", "_").lstrip(".") or "x")
     recipe = Recipe(name, (row,), threat=Threat("Linf", eps), curve=Curve(eps=(eps, 0.1)))
     again, _ = read(recipe.as_yaml(), "again.yaml")
     assert again == recipe
     assert again.hash == recipe.hash
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden"])
+def test_a_row_name_that_is_no_file_name_is_refused(name):
+    with pytest.raises(RobustMetaError, match="cannot be that of a file"):
+        Row({"name": "protonet"}, name=name)
 
 
 def test_the_hash_hangs_on_every_setting_and_not_on_the_layout(recipe):

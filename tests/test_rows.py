@@ -1,5 +1,6 @@
 """Rows against intervals and paired drops worked by hand."""
 
+from importlib.metadata import version
 from math import sqrt
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from robustmeta.attacks.base import Threat
 from robustmeta.attacks.card import card
 from robustmeta.outcomes import Outcomes
-from robustmeta.rows import curve_rows, episode_rows, result_rows
+from robustmeta.rows import curve_rows, episode_rows, result_rows, versions
 
 ISSUE = (
     "learner", "defense", "backbone", "norm_policy", "dataset", "split", "ways", "shots", "queries", "episodes",
@@ -98,3 +99,7 @@ def test_a_row_an_eps():
     assert rows.accuracy.tolist() == [0.75, 0.25]
     assert rows.ci95.tolist() == pytest.approx([12.706204736432095 * sqrt(1 / 8) / sqrt(2), 0])
     assert rows[["learner", "attack", "episodes"]].values.tolist() == [["maml", "pgd-50", 2]] * 2
+
+
+def test_versions_are_those_installed():
+    assert versions() == {name: version(name) for name in ("robustmeta", "torch", "torchattacks")}

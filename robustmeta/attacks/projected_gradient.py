@@ -89,7 +89,8 @@ class ProjectedGradient:
     depend on each other.
 
     Deviates from the papers in returning, for each query, the best iterate met rather than the last: one that
-    fools the classifier before one that does not, then the one of highest loss.
+    fools the classifier before one that does not, then the one of highest loss. Under a transductive classifier
+    these come from different steps and are scored together only by the caller.
     """
 
     threat: Threat = field(default_factory=Threat)
@@ -117,7 +118,7 @@ class ProjectedGradient:
         """Images `[T, Q, C, H, W]` moved against `classifier`, for labels `[T, Q]`."""
         found = _Search(images, labels)
         for restart in range(self.restarts):
-            start = self._start(images, seeds and [seed + restart for seed in seeds])
+            start = self._start(images, seeds and [seed + (restart << 32) for seed in seeds])
             x = found.taken(start)
             for step in range(self.steps + 1):
                 x.requires_grad_(step < self.steps)

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from robustmeta.errors import RobustMetaError
 
 
 @dataclass(frozen=True, eq=False)
@@ -13,9 +16,23 @@ class ImageClasses:
     images: uint8 `[M, C, H, W]`, 0 to 255, the images of a class next to each other.
     counts: how many images each class has, in the order of `images`; sums to M.
     labels: the name of each class, in the same order.
+
+    Raises `RobustMetaError` for images of another type or shape, and counts or labels that do not fit them.
     """
 
     name: str
     images: Tensor
     counts: tuple[int, ...]
     labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.dim() != 4:
+            raise RobustMetaError(
+                f"the images of {self.name} are {self.images.dtype} {list(self.images.shape)}; they must be uint8 "
+                "[M, C, H, W], 0 to 255"
+            )
+        if sum(self.counts) != len(self.images) or len(self.counts) != len(self.labels) or min(self.counts) < 1:
+            raise RobustMetaError(
+                f"{self.name} has {len(self.images)} images, counts of {len(self.counts)} classes that sum to "
+                f"{sum(self.counts)}, and {len(self.labels)} labels; they must agree, with an image or more a class"
+            )

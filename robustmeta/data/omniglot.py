@@ -4,6 +4,7 @@ import hashlib
 import io
 import re
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,7 @@ def _read(archive: str, root: Path) -> Arrays:
                     drawing = Image.open(io.BytesIO(packed.read(member))).convert("L")
                     seen.update(member.encode() + b"\0" + drawing.tobytes())
                     classes.setdefault(match[1], []).append(_small(drawing))
-    except (zipfile.BadZipFile, OSError, EOFError, SyntaxError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, SyntaxError, NotImplementedError, RuntimeError) as error:
         raise RobustMetaError(
             f"cannot read {path} ({error}); remove it to have it downloaded again, or put the official {archive} there"
         ) from error

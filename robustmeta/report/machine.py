@@ -7,13 +7,17 @@ from pathlib import Path
 
 def this_machine(device: str = "cpu") -> str:
     """System, processor, usable cores and Python; with `device` cuda, the accelerator too."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    parts = [f"{platform.system()} {platform.machine()}", _processor(), f"{cores} cores"]
+    parts = [f"{platform.system()} {platform.machine()}", _processor(), f"{usable_cores()} cores"]
     if device.startswith("cuda"):
         import torch  # a report of a CPU run needs no torch
 
         parts.append(torch.cuda.get_device_name(device))
     return ", ".join([*filter(None, parts), f"Python {platform.python_version()}"])
+
+
+def usable_cores() -> int:
+    """The cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

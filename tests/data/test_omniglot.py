@@ -54,6 +54,24 @@ def root(tmp_path, monkeypatch):
     return tmp_path / "data"
 
 
+def test_an_archive_damaged_inside_a_member_is_refused_in_one_line(root):
+    path = root / "omniglot" / NAMES[1]
+    with zipfile.ZipFile(path) as packed:
+        members = {name: packed.read(name) for name in packed.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in members.items():
+            packed.writestr(name, content)
+        first = next(entry for entry in packed.infolist() if entry.compress_size > 20)
+    content = bytearray(path.read_bytes())
+    start = first.header_offset + 30 + len(first.filename)
+    for offset in range(start, start + first.compress_size):
+        content[offset] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(RobustMetaError, match="remove it to have it downloaded") as error:
+        load("omniglot", "test", root)
+    assert "\n" not in str(error.value)
+
+
 def test_the_splits_are_by_alphabet(root):
     train, val, test = (load("omniglot", split, root) for split in ("train", "val", "test"))
     assert train.labels == tuple(f"{a}/character{c:02d}" for a in ("Latin", "Tagalog") for c in (1, 2))

@@ -1,0 +1,55 @@
+"""The README's tables are those of the committed reports, and its snippets run."""
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from robustmeta.cli import main
+from robustmeta.recipe import find, read
+from robustmeta.report.table import as_markdown, comparison
+from robustmeta.report.write import read_rows
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+REPORTS = re.findall(r"<!-- table:(\S+) -->", README)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_a_table_is_that_of_its_report(name):
+    table = as_markdown(comparison(read_rows(ROOT / "reports" / name / "results.csv")))
+    assert f"<!-- table:{name} -->\n{table}\n" in README
+
+
+@pytest.mark.parametrize("name", [name for name in REPORTS if not name.endswith("-standard")])
+def test_a_report_is_of_the_recipe_that_ships(name):
+    kept = ROOT / "reports" / name / "recipe.yaml"
+    assert read(kept.read_text(encoding="utf-8"), str(kept))[0] == find(name)[0]
+
+
+def test_there_is_a_table_for_the_default_recipe():
+    assert {"glyphs-5w1s", "omniglot-5w1s", "omniglot-5w5s"} <= set(REPORTS)
+
+
+def test_the_python_snippet_runs():
+    (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    shorter = snippet.replace("steps=2000", "steps=2").replace('attacks="quick", episodes=100', '["fgsm"], episodes=4')
+    assert shorter.count("steps=2)") == 1
+    names: dict[str, object] = {}
+    exec(shorter, names)
+    assert list(names["table"]["attack"]) == ["clean", "fgsm", "worst"]
+    robust, train = names["learner"], names["train"]
+    assert robust.loss(train[0]).requires_grad
+    images = train[0].query_x[0]
+    assert robust.adapt(train[0].support_x, train[0].support_y).task(0)(images).shape == (len(images), 5)
+
+
+def test_the_recipe_in_it_is_one():
+    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    assert read(text, "README.md")[0].name == "mine"
+
+
+def test_the_commands_in_it_exist():
+    for command in set(re.findall(r"^robustmeta (\w+)", README, re.MULTILINE)):
+        assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0
