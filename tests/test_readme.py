@@ -40,9 +40,9 @@ def test_the_python_snippet_runs():
     exec(shorter, names)
     assert list(names["table"]["attack"]) == ["clean", "fgsm", "worst"]
     robust, train = names["learner"], names["train"]
-    assert robust.loss(train[0]).requires_grad
+    assert robust.train().loss(train[0]).requires_grad
     images = train[0].query_x[0]
-    assert robust.adapt(train[0].support_x, train[0].support_y).task(0)(images).shape == (len(images), 5)
+    assert robust.eval().adapt(train[0].support_x, train[0].support_y).task(0)(images).shape == (len(images), 5)
 
 
 def test_the_recipe_in_it_is_one():
