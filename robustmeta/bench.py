@@ -155,7 +155,7 @@ def evaluate_checkpoint(
     """Attack the learner of a checkpoint and return its result rows; with `out`, write a report there too.
 
     attacks, test: as in a recipe. eps, norm: the threat, by default the one the learner was trained for.
-    Raises `RobustMetaError` if the file is no checkpoint of a recipe.
+    Raises `RobustMetaError` if the file is no checkpoint of a recipe, or of one whose training has not ended.
     """
     state = Checkpoint.load(path)
     if "learner" not in state.recipe:

@@ -1,7 +1,6 @@
 """What recipes can name, with one line on each."""
 
 import inspect
-from importlib.resources import files
 from typing import Any
 
 from robustmeta.attacks.card import card, names, suite, suites
@@ -9,7 +8,7 @@ from robustmeta.backbones import BACKBONES
 from robustmeta.data import DATASETS
 from robustmeta.defenses import DEFENSES
 from robustmeta.learners import LEARNERS
-from robustmeta.recipe import find
+from robustmeta.recipe import find, shipped
 from robustmeta.registry import Registry
 
 
@@ -19,8 +18,7 @@ def catalogue(what: str) -> list[tuple[str, str]]:
         listed = [(name, card(name).summary) for name in names()]
         return listed + [(f"{name} (suite)", ", ".join(suite(name))) for name in suites()]
     if what == "recipes":
-        found = (item.name for item in files("robustmeta.recipes").iterdir() if item.name.endswith(".yaml"))
-        return [(name.removesuffix(".yaml"), find(name.removesuffix(".yaml"))[0].summary) for name in sorted(found)]
+        return [(name, find(name)[0].summary) for name in shipped()]
     registries: dict[str, Registry[Any]] = {
         "learners": LEARNERS, "defenses": DEFENSES, "datasets": DATASETS, "backbones": BACKBONES,
     }  # fmt: skip

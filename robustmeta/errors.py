@@ -14,6 +14,10 @@ class RobustMetaError(ValueError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> RobustMetaError:
     """The error for a `name` that is no `kind`, with the nearest known name and the list of them all."""
     names = sorted(known)
-    near = get_close_matches(str(name), names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return RobustMetaError(f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})")
+    return RobustMetaError(f"unknown {kind} {name!r}{nearest(name, names)} (known: {', '.join(names)})")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The question `; did you mean 'x'?` for the known name nearest to `name`; empty where none is near."""
+    near = get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -99,8 +99,8 @@ def attack_episodes(learner: Learner, batch: EpisodeBatch, attacks: Mapping[str,
     """Adapt once, then run every attack on the same frozen classifiers and score each query.
 
     The worst case is taken query by query: a query counts as right only if it is right clean and under every attack.
-    Random streams hang on (seed, attack, episode), so a row does not depend on the
-    episodes or attacks beside it, but for the rounding of floating point.
+    Random streams hang on (seed, attack, episode), so a row does not depend on the episodes or attacks beside it,
+    but for the rounding of floating point.
     """
     learner.eval()
     outcomes = Outcomes()

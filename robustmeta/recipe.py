@@ -204,8 +204,13 @@ def find(name_or_path: str | None) -> tuple[Recipe, Source]:
         except (OSError, UnicodeDecodeError) as error:
             raise RobustMetaError(f"cannot read the recipe {path}: {error}; give a YAML file in UTF-8") from error
         return read(text, str(path))
-    shipped = {item.name.removesuffix(".yaml"): item for item in files("robustmeta.recipes").iterdir()}
-    if wanted in shipped and wanted != "__init__.py":
-        return read(shipped[wanted].read_text(encoding="utf-8"), f"{wanted}.yaml")
-    names = ", ".join(sorted(name for name in shipped if not name.startswith("__")))
+    if wanted in shipped():
+        return read(shipped()[wanted], f"{wanted}.yaml")
+    names = ", ".join(shipped())
     raise RobustMetaError(f"there is no recipe {wanted!r}: neither a file nor one of the package's ({names})")
+
+
+def shipped() -> dict[str, str]:
+    """The texts of the recipes that ship with the package, by name."""
+    found = (item for item in files("robustmeta.recipes").iterdir() if item.name.endswith(".yaml"))
+    return {item.name.removesuffix(".yaml"): item.read_text("utf-8") for item in sorted(found, key=str)}

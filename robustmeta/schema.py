@@ -3,15 +3,14 @@
 import inspect
 from collections.abc import Callable, Container, Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from difflib import get_close_matches
 from fractions import Fraction
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from robustmeta.errors import RobustMetaError
+from robustmeta.errors import RobustMetaError, nearest
+from robustmeta.marked_yaml import Path, located
 
 Made = TypeVar("Made")
-Path = tuple[str, ...]
 
 
 class Source:
@@ -26,7 +25,7 @@ class Source:
         while at not in self.lines and at:
             at = at[:-1]
         where = f"{'.'.join(path)}: " if path else ""
-        return RobustMetaError(f"{self.name}:{self.lines.get(at, 1)}: {where}{problem}")
+        return located(self.name, self.lines.get(at, 1), where + problem)
 
 
 def make(kind: type[Made], data: object, source: Source, path: Path = ()) -> Made:
@@ -109,9 +108,7 @@ def convert(hint: Any, value: object, source: Source, path: Path) -> Any:
 
 def unknown_key(key: str, known: Any) -> str:
     """What to say of a key that is not known, with the nearest one that is."""
-    near = get_close_matches(key, list(known), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f"is not a setting here{hint} (known: {', '.join(known) or 'none'})"
+    return f"is not a setting here{nearest(key, known)} (known: {', '.join(known) or 'none'})"
 
 
 def _shown(value: object) -> str:
