@@ -4,6 +4,7 @@ import inspect
 from typing import Any
 
 from robustmeta.attacks.card import card, names, suite, suites
+from robustmeta.attacks.torchattacks_classes import reasons
 from robustmeta.backbones import BACKBONES
 from robustmeta.data import DATASETS
 from robustmeta.defenses import DEFENSES
@@ -16,7 +17,7 @@ def catalogue(what: str) -> list[tuple[str, str]]:
     """Names and one-line descriptions of `learners | defenses | attacks | datasets | backbones | recipes`."""
     if what == "attacks":
         listed = [(name, card(name).summary) for name in names()]
-        return listed + [(f"{name} (suite)", ", ".join(suite(name))) for name in suites()]
+        return listed + [(f"{name} (suite)", ", ".join(suite(name).cards)) for name in suites()]
     if what == "recipes":
         return [(name, find(name)[0].summary) for name in shipped()]
     registries: dict[str, Registry[Any]] = {
@@ -24,6 +25,21 @@ def catalogue(what: str) -> list[tuple[str, str]]:
     }  # fmt: skip
     registry = registries[what]
     return [(name, first_line(registry[name])) for name in registry]
+
+
+def catalogue_all_attacks() -> list[tuple[str, str]]:
+    """What `catalogue("attacks")` lists, and each class of torchattacks: the cards that reach it, or why it is refused.
+
+    Of another version of torchattacks, a class without a card is reached by one of your own if it has an eps.
+    """
+    reached: dict[str, list[str]] = {}
+    for name in names():
+        reached.setdefault(card(name).engine, []).append(name)
+    engines = {f"torchattacks.{method}": refused for method, refused in reasons().items()}
+    return catalogue("attacks") + [
+        (engine, f"refused: it {refused}" if refused else f"card {', '.join(reached.get(engine, ['of your own']))}")
+        for engine, refused in engines.items()
+    ]
 
 
 def first_line(entry: object) -> str:

@@ -1,9 +1,10 @@
 """The catalogue names what recipes can name, each with a line."""
 
 import pytest
+import torchattacks
 
-from robustmeta.attacks.card import card
-from robustmeta.catalogue import catalogue, first_line
+from robustmeta.attacks.card import card, names, suite, suites
+from robustmeta.catalogue import catalogue, catalogue_all_attacks, first_line
 from robustmeta.recipe import find
 
 KINDS = ("learners", "defenses", "attacks", "datasets", "backbones", "recipes")
@@ -35,6 +36,32 @@ def test_listed_attacks_and_recipes_can_be_asked_for():
             assert card(name).summary == line
     for name, line in catalogue("recipes"):
         assert find(name)[0].summary == line
+
+
+def test_suites_are_listed_with_their_cards():
+    listed = dict(catalogue("attacks"))
+    assert {name: listed[f"{name} (suite)"] for name in suites()} == {
+        name: ", ".join(suite(name).cards) for name in suites()
+    }
+
+
+def test_all_attacks_are_the_listed_ones_and_each_class_of_torchattacks_reached_or_refused():
+    listed = catalogue_all_attacks()
+    assert listed[: len(catalogue("attacks"))] == catalogue("attacks")
+    classes = dict(listed[len(catalogue("attacks")) :])
+    assert list(classes) == [f"torchattacks.{method}" for method in torchattacks.__all__]
+    for engine, line in classes.items():
+        word, _, rest = line.partition(" ")
+        if word == "card":
+            assert {card(name).engine for name in rest.split(", ")} == {engine}
+        else:
+            assert word == "refused:"
+            assert engine not in {card(name).engine for name in names()}
+    refused = {engine.partition(".")[2] for engine, line in classes.items() if line.startswith("refused")}
+    assert refused == {
+        "VANILA", "GN", "JSMA", "OnePixel", "Pixle", "SparseFool", "AutoAttack", "MultiAttack", "LGV"
+    }  # fmt: skip
+    assert classes["torchattacks.FAB"] == "card fab-t-100"
 
 
 def test_the_first_line_of_a_docstring():

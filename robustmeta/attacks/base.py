@@ -51,8 +51,25 @@ class Threat:
         return replace(self, eps=self.eps * factor)
 
 
+@dataclass(frozen=True)
+class Traits:
+    """What the audit needs to know of an attack.
+
+    target: `query`, `support` or `joint` (both). knowledge: `white-box`, by gradients, `black-box`, by logits alone, or
+    `transfer`, by another classifier. loss: `ce`, `margin` (of any kind, as DLR), or `other`. steps: of one restart.
+    """
+
+    target: str = "query"
+    knowledge: str = "white-box"
+    loss: str = "other"
+    steps: int = 1
+
+
 class Attack(Protocol):
     """A callable that moves images so that a classifier errs.
+
+    An attack may say what it is by an attribute `traits` (see `Traits`), and how it looks at another budget by a
+    method `scaled(factor)`; both are the audit's.
 
     It returns images `[T, Q, C, H, W]`; whatever it returns is projected into the threat by its caller, so no
     attack can overstate itself. `seeds` gives each task its own random stream, so that the outcome of a task does
@@ -71,18 +88,44 @@ class Attack(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Crafted:
+    """What an attack made, held to its threat, and how far from it the attack's own result was.
+
+    images: `[T, N, C, H, W]`, detached, finite, inside the threat. overshoot: `[T]`, the most by which a finite image
+    the attack returned left the ball, in the threat's norm; 0 where none did. outside: `[T]`, how many images it
+    returned outside [0, 1], NaN or infinite.
+    """
+
+    images: Tensor
+    overshoot: Tensor
+    outside: Tensor
+
+
+def held(threat: Threat, moved: Tensor, images: Tensor) -> Crafted:
+    """Hold `moved` to the threat round `images` (both `[T, N, C, H, W]`).
+
+    Images that are NaN or infinite are put back: a failed attack, never a success.
+    Raises `RobustMetaError` if the shapes differ.
+    """
+    moved, images = moved.detach(), images.detach()
+    if moved.shape != images.shape:
+        raise RobustMetaError(f"an attack on images of shape {list(images.shape)} returned {list(moved.shape)}")
+    finite = moved.isfinite().flatten(-3).all(-1)
+    moved = torch.where(_per_image(finite), moved, images)
+    beyond = (threat.size(moved - images) - threat.eps).clamp_min(0)
+    inside = finite & (moved >= 0).flatten(-3).all(-1) & (moved <= 1).flatten(-3).all(-1)
+    return Crafted(threat.project(moved, images), beyond.amax(1), (~inside).sum(1))
+
+
 def craft(
     attack: Attack, classifier: Classifier, images: Tensor, labels: Tensor, seeds: Sequence[int] | None = None
 ) -> Tensor:
-    """Run an attack and hold it to its word: the result `[T, Q, C, H, W]` is detached, finite and inside the threat.
-
-    Images the attack made NaN or infinite are put back: a failed attack, never a success.
-    """
+    """Run an attack on images `[T, Q, C, H, W]` with labels `[T, Q]`; its result, held to its threat."""
     images = images.detach()
     with torch.enable_grad():
-        moved = attack(classifier, images, labels, seeds).detach()
-    finite = moved.isfinite().flatten(-3).all(-1)
-    return torch.where(_per_image(finite), attack.threat.project(moved.nan_to_num(), images), images)
+        moved = attack(classifier, images, labels, seeds)
+    return held(attack.threat, moved, images).images
 
 
 def uniform(like: Tensor, seeds: Sequence[int] | None) -> Tensor:

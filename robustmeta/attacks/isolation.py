@@ -19,10 +19,10 @@ _ONE_AT_A_TIME = threading.RLock()
 class FrozenTask(nn.Module):
     """One task's classifier as attack libraries like it: images `[B, C, H, W]` to logits `[B, ways]`.
 
-    The logits are shifted by their detached row minimum, which no softmax, margin or DLR loss can see; attacks
+    The logits of an image are shifted so that the least is 1, which no softmax, margin or DLR loss can see; attacks
     that take the wrong logits' maximum by masking with zeros do nothing where all logits are negative, as minus
-    distances are. The weights are detached, the mode is fixed, and there is one empty parameter that does not
-    train, by which libraries find the device.
+    distances are, and stray where the wrong one is 0. The weights are detached, the mode is fixed, and there is one
+    empty parameter that does not train, by which libraries find the device.
     """
 
     def __init__(self, classifier: Classifier, index: int, device: torch.device) -> None:
@@ -35,7 +35,7 @@ class FrozenTask(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Shifted logits `[B, ways]` of images `[B, C, H, W]`."""
         logits: Tensor = self.classifier(images)
-        return logits - logits.detach().amin(-1, keepdim=True)
+        return logits - (logits.detach().amin(-1, keepdim=True) - 1)
 
     def train(self, mode: bool = True) -> "FrozenTask":
         """Returns itself unchanged: the mode is fixed."""

@@ -8,7 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from robustmeta.attacks.base import Threat, uniform
+from robustmeta.attacks.ascent import direction, random_start
+from robustmeta.attacks.base import Threat, Traits
+from robustmeta.attacks.engine import ENGINES
+from robustmeta.attacks.search import Search, redrawn
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Classifier
 
@@ -29,51 +32,6 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"ce": cross_entropy, "margin": margin}
-
-
-class _Search:
-    """The best iterates so far of the queries that are still in play, and the final ones of those that are not."""
-
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
-        tasks, queries = labels.shape
-        self.images, self.labels, self.best = images, labels, images
-        self.loss = torch.full_like(labels, -torch.inf, dtype=images.dtype)
-        self.fooled = torch.zeros_like(labels, dtype=torch.bool)
-        self._final = images.clone()
-        self._task = torch.arange(tasks, device=labels.device)[:, None]
-        self._query = torch.arange(queries, device=labels.device).expand(tasks, -1)  # of each column in play
-
-    def taken(self, images: Tensor) -> Tensor:
-        """Of images `[T, Q, C, H, W]`, those of the queries in play."""
-        return images[self._task, self._query]
-
-    def note(self, x: Tensor, loss: Tensor, logits: Tensor) -> None:
-        """Keep the iterates that beat the best: fooling before not, then the higher loss."""
-        fooled = logits.argmax(-1) != self.labels
-        better = (fooled & ~self.fooled) | ((fooled == self.fooled) & (loss > self.loss))
-        self.best = torch.where(better[..., None, None, None], x, self.best)
-        self.loss = torch.where(better, loss, self.loss)
-        self.fooled = self.fooled | fooled
-
-    def drop_fooled(self, x: Tensor) -> Tensor:
-        """Take fooled queries out of play and return the iterates of the rest.
-
-        Tasks stay of one size: where one has more fooled queries than another, some of them remain.
-        """
-        standing = int((~self.fooled).sum(1).max())
-        if standing == x.shape[1]:
-            return x
-        self.result()
-        column = self.fooled.int().argsort(dim=1, stable=True)[:, :standing]
-        names = ("images", "labels", "best", "loss", "fooled", "_query")
-        for name in names:
-            setattr(self, name, getattr(self, name)[self._task, column])
-        return x[self._task, column]
-
-    def result(self) -> Tensor:
-        """The best iterate of every query, `[T, Q, C, H, W]`."""
-        self._final[self._task, self._query] = self.best
-        return self._final
 
 
 @dataclass(frozen=True)
@@ -107,6 +65,11 @@ class ProjectedGradient:
         if self.steps < 1 or self.restarts < 1:
             raise RobustMetaError(f"steps is {self.steps} and restarts {self.restarts}; both must be at least 1")
 
+    @property
+    def traits(self) -> Traits:
+        """A white-box attack on the queries, by the loss it climbs."""
+        return Traits(loss=self.loss, steps=self.steps)
+
     def scaled(self, factor: float) -> "ProjectedGradient":
         """The same attack with eps and step size times `factor`: a point on an eps schedule or curve."""
         step_size = None if self.step_size is None else self.step_size * factor
@@ -116,9 +79,10 @@ class ProjectedGradient:
         self, classifier: Classifier, images: Tensor, labels: Tensor, seeds: Sequence[int] | None = None
     ) -> Tensor:
         """Images `[T, Q, C, H, W]` moved against `classifier`, for labels `[T, Q]`."""
-        found = _Search(images, labels)
+        found = Search(images, labels)
         for restart in range(self.restarts):
-            start = self._start(images, seeds and [seed + (restart << 32) for seed in seeds])
+            drawn = redrawn(seeds, restart)
+            start = random_start(self.threat, images, drawn) if self.random_start else images.clone()
             x = found.taken(start)
             for step in range(self.steps + 1):
                 x.requires_grad_(step < self.steps)
@@ -127,7 +91,7 @@ class ProjectedGradient:
                 found.note(x.detach(), losses.detach(), logits.detach())
                 if step < self.steps:
                     (gradient,) = torch.autograd.grad(losses.sum(), x)
-                    x = x.detach() + self._step_size * self._direction(gradient)
+                    x = x.detach() + self._step_size * direction(self.threat, gradient)
                     x = self.threat.project(x, found.images)
                 if self.until_fooled and classifier.inductive:
                     x = found.drop_fooled(x.detach())
@@ -139,22 +103,23 @@ class ProjectedGradient:
     def _step_size(self) -> float:
         return 2.5 * self.threat.eps / self.steps if self.step_size is None else self.step_size
 
-    def _direction(self, gradient: Tensor) -> Tensor:
-        if self.threat.norm == "Linf":
-            return gradient.sign()
-        # Scaled to 1 first: the squares of a small gradient are 0 in float32, and its direction would be lost.
-        largest = gradient.abs().amax((-3, -2, -1), keepdim=True).clamp_min(torch.finfo(gradient.dtype).tiny)
-        direction = gradient / largest
-        length = direction.square().sum((-3, -2, -1), keepdim=True).sqrt().clamp_min(1e-12)
-        return (direction / length).nan_to_num(0.0)
 
-    def _start(self, images: Tensor, seeds: Sequence[int] | None) -> Tensor:
-        if not self.random_start:
-            return images.clone()
-        noise = 2 * uniform(images, seeds) - 1
-        if self.threat.norm == "L2":
-            noise = noise / noise.flatten(-3).norm(dim=-1)[..., None, None, None]
-        return self.threat.project(images + self.threat.eps * noise, images)
+@ENGINES.register("projected_gradient")
+def projected_gradient(
+    threat: Threat,
+    *,
+    steps: int,
+    step_size_over_eps: float | None = None,
+    loss: str = "ce",
+    random_start: bool = True,
+    restarts: int = 1,
+    until_fooled: bool = False,
+) -> ProjectedGradient:
+    """The attack of a card, its step size in units of eps; raises `RobustMetaError` for a value out of range."""
+    if step_size_over_eps is not None and not step_size_over_eps > 0:
+        raise RobustMetaError(f"step_size_over_eps is {step_size_over_eps:g}; it must be a number above 0")
+    step_size = None if step_size_over_eps is None else step_size_over_eps * threat.eps
+    return ProjectedGradient(threat, steps, step_size, loss, random_start, restarts, until_fooled)
 
 
 def PGD(eps: float = 0.1, steps: int = 20, norm: str = "Linf", **settings: Any) -> ProjectedGradient:  # noqa: N802

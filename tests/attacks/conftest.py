@@ -46,28 +46,43 @@ class Problem:
         return LinearClassifier(factor * self.classifier.weight, factor * self.classifier.bias + shift)
 
 
-def make_problem(norm: str, tasks: int = 2, queries: int = 3, ways: int = 3, size: int = 6, seed: int = 0) -> Problem:
+def make_problem(
+    norm: str,
+    tasks: int = 2,
+    queries: int = 3,
+    ways: int = 3,
+    size: int = 6,
+    seed: int = 0,
+    channels: int = 1,
+    flat: bool = False,
+) -> Problem:
     """Two classes of each task compete; the others lie 30 logits below, so every loss has the same direction.
+
+    flat: a class weighs all pixels of a channel the same, and the others lie 100 below, so that the gradients at
+    resized and smoothed images have that direction, too.
 
     The distance from x to the boundary between y and o is ((w_y - w_o) x + b_y - b_o) / ||w_y - w_o||_q, with
     q = 1 for Linf and 2 for L2; x is moved along w_y - w_o until it is `distance`.
     """
     g = torch.Generator().manual_seed(seed)
     pair = torch.stack([torch.randperm(ways, generator=g)[:2] for _ in range(tasks)])
-    weight = torch.randn(tasks, ways, size * size, generator=g)
-    bias = torch.full((tasks, ways), -30.0).scatter(1, pair, 0.0) - weight.sum(-1) / 2
+    pixels = channels * size * size
+    weight = torch.randn(tasks, ways, pixels, generator=g)
+    if flat:
+        weight = weight.view(tasks, ways, channels, -1)[..., :1].expand(-1, -1, -1, size * size).flatten(2)
+    bias = torch.full((tasks, ways), -100.0 if flat else -30.0).scatter(1, pair, 0.0) - weight.sum(-1) / 2
     side = torch.randint(2, (tasks, queries), generator=g)
     labels, others = pair.gather(1, side), pair.gather(1, 1 - side)
     task = torch.arange(tasks)[:, None]
     difference = weight[task, labels] - weight[task, others]
-    images = 0.45 + 0.1 * torch.rand(tasks, queries, size * size, generator=g)
+    images = 0.45 + 0.1 * torch.rand(tasks, queries, pixels, generator=g)
     distance = 0.05 if norm == "Linf" else 0.3
     wanted = distance * difference.norm(p=1 if norm == "Linf" else 2, dim=-1)
     now = (difference * images).sum(-1) + bias[task, labels] - bias[task, others]
     images = images + difference * ((wanted - now) / difference.square().sum(-1))[..., None]
     assert images.min() > 0.05
     assert images.max() < 0.95
-    return Problem(LinearClassifier(weight, bias), images.view(tasks, queries, 1, size, size), labels, distance)
+    return Problem(LinearClassifier(weight, bias), images.view(tasks, queries, channels, size, size), labels, distance)
 
 
 @pytest.fixture(autouse=True, scope="session")

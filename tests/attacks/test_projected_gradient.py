@@ -101,6 +101,20 @@ def test_a_tasks_outcome_does_not_depend_on_the_tasks_beside_it(problem, norm) -
     assert not torch.allclose(together, attack(p.classifier, p.images, p.labels, [9, 8, 7, 6]), atol=1e-4)
 
 
+def test_every_restart_begins_elsewhere(problem) -> None:
+    p = problem("Linf")
+    begun = []
+    p.classifier.register_forward_pre_hook(lambda _, inputs: begun.append(inputs[0].detach().clone()))
+    attack = ProjectedGradient(Threat("Linf", 0.5 * p.distance), steps=1, restarts=3)
+    for seeds in ([3, 1], None):
+        begun.clear()
+        attack(p.classifier, p.images, p.labels, seeds)
+        starts = begun[::2]
+        assert len(starts) == 3
+        for i, j in ((0, 1), (0, 2), (1, 2)):
+            assert not torch.isclose(starts[i], starts[j], atol=1e-6).flatten(1).all(1).any()
+
+
 def test_fgsm_is_that_of_torchattacks_pixel_for_pixel(problem) -> None:
     p = problem("Linf", tasks=3)
     ours = fgsm(Threat("Linf", 0.7 * p.distance))(p.classifier, p.images, p.labels)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robustmeta.attacks.base import Threat, craft
-from robustmeta.attacks.torchattacks_adapter import COLOUR_ONLY, TorchAttack, _signature
+from robustmeta.attacks.torchattacks_adapter import TorchAttack
+from robustmeta.attacks.torchattacks_classes import CLASSES, signature
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier
 
@@ -20,50 +21,21 @@ EVERY = [*GRADIENT, ("Square", {"n_queries": 100}), ("FAB", {"steps": 2, "multi_
 NAMES = [f"{method}-{parameters.get('loss', '')}" for method, parameters in EVERY]
 
 
-def usable() -> list[str]:
-    """The classes of torchattacks that have an eps."""
-    found = []
-    for method in torchattacks.__all__:
-        try:
-            _signature(method)
-        except RobustMetaError:
-            continue
-        found.append(method)
-    return found
+USABLE = [method for method, known in CLASSES.items() if not known.refused]
+COLOUR_ONLY = [method for method in USABLE if CLASSES[method].channels == 3]
 
 
 def smallest(method: str) -> dict[str, object]:
     """The fewest parameters a class needs."""
-    known = _signature(method)
+    known = signature(method)
     steps = {name: 3 for name in ("steps", "n_queries", "nb_iter", "num_iter_set") if name in known}
-    samples = {"nb_sample": 8} if method == "SPSA" else {}
-    return steps | samples | ({"step_size_over_eps": 0.5} if {"alpha", "lr"} & known.keys() else {})
+    fewer = {"SPSA": {"nb_sample": 8}, "EADL1": {"max_iterations": 10}, "EADEN": {"max_iterations": 10}}
+    sizes = {"alpha", "lr"} & known.keys() and not CLASSES[method].minimum_norm
+    return steps | fewer.get(method, {}) | ({"step_size_over_eps": 0.5} if sizes else {})
 
 
 def threat_of(method: str, eps: float) -> Threat:
-    return Threat("L2" if method.endswith("L2") else "Linf", eps)
-
-
-@pytest.mark.parametrize("norm", ["Linf", "L2"])
-@pytest.mark.parametrize("queries", [1, 3, 8])
-@pytest.mark.parametrize("ways", [2, 3, 5, 20])
-def test_gradient_attacks_succeed_just_above_the_distance_and_fail_just_below(problem, norm, queries, ways) -> None:
-    p = problem(norm, queries=queries, ways=ways, seed=ways)
-    for method, parameters in GRADIENT:
-        if (method == "MIFGSM" and norm == "L2") or (parameters.get("loss") == "dlr" and ways == 2):
-            continue
-        for factor, fools in ((1.04, True), (0.98, False)):
-            attack = TorchAttack(method, Threat(norm, factor * p.distance), parameters)
-            moved = craft(attack, p.classifier, p.images, p.labels, range(2))
-            assert (p.fooled(moved) == fools).all(), (method, parameters, factor)
-
-
-@pytest.mark.parametrize("norm", ["Linf", "L2"])
-def test_square_finds_a_wide_opening_and_none_where_there_is_none(problem, norm) -> None:
-    p = problem(norm, queries=3, ways=5)
-    for factor, fools in ((4, True), (0.98, False)):
-        attack = TorchAttack("Square", Threat(norm, factor * p.distance), {"n_queries": 300})
-        assert (p.fooled(craft(attack, p.classifier, p.images, p.labels, range(2))) == fools).all()
+    return Threat(CLASSES[method].norms[0], eps)
 
 
 @pytest.mark.parametrize(("method", "parameters"), EVERY, ids=NAMES)
@@ -74,8 +46,8 @@ def test_no_budget_returns_the_clean_images_exactly_and_calls_nobody(problem, mo
     assert torch.equal(attack(p.classifier, p.images, p.labels), p.images)
 
 
-@pytest.mark.parametrize("method", usable())
-def test_every_class_with_an_eps_runs_and_keeps_to_it(learner, tasks, method) -> None:
+@pytest.mark.parametrize("method", USABLE)
+def test_every_class_runs_and_keeps_to_it(learner, tasks, method) -> None:
     channels = 3 if method in COLOUR_ONLY else 1
     support, support_y, images, labels = tasks(channels)
     classifier = learner("protonet", channels=channels).eval().adapt(support, support_y)

@@ -14,10 +14,12 @@ LINF, L2 = Threat("Linf", 0.1), Threat("L2", 1.0)
     ("method", "threat", "parameters", "part"),
     [
         ("MIFGMS", LINF, MIFGSM, "did you mean 'MIFGSM'"),
-        ("CW", L2, {}, "has no eps"),
-        ("GN", LINF, {}, "has no eps"),
-        ("MultiAttack", LINF, {}, "has no eps"),
-        ("LGV", LINF, {}, "has no eps"),
+        ("CW", LINF, {"steps": 5}, "is an L2 attack"),
+        ("CW", L2, {"steps": 5, "step_size_over_eps": 0.1}, "unknown parameter"),
+        ("CW", L2, {"steps": 5, "c": "1"}, "of type int"),
+        ("EADL1", L2, {"max_iterations": 9}, "at least 10"),
+        ("PGDRS", LINF, {"steps": 5, "alpha": 0.1, "noise_type": "gaussian"}, "did you mean 'guassian'"),
+        ("GN", LINF, {}, "noise-100"),
         ("AutoAttack", LINF, {}, "fixes 100"),
         ("MIFGSM", L2, MIFGSM, "Linf attack"),
         ("PGDL2", LINF, {"steps": 5, "alpha": 0.1}, "L2 attack"),
@@ -49,6 +51,7 @@ def test_what_cannot_work_is_refused_in_one_line(method, threat, parameters, par
         ("APGD", {"steps": 20, "loss": "dlr"}, 2),
         ("UPGD", {"steps": 2, "alpha": 0.1, "loss": "dlr"}, 2),
         ("APGDT", {"steps": 2}, 3),
+        ("Jitter", {"steps": 2, "alpha": 0.1}, 2),
     ],
 )
 def test_too_few_ways_are_refused(problem, method, parameters, ways) -> None:
