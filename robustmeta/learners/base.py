@@ -64,7 +64,8 @@ class Learner(nn.Module):
     """What turns support sets into classifiers, and can be trained to do it better.
 
     A subclass defines `adapt`; `loss` follows. In training mode the classifier hangs on the graph of its
-    adaptation, so that the loss reaches the learner's parameters; in evaluation mode it keeps no graph.
+    adaptation, so that the loss reaches the learner's parameters; in evaluation mode it keeps no graph, unless the
+    support requires a gradient.
     """
 
     progress: float = 1.0
@@ -74,7 +75,13 @@ class Learner(nn.Module):
     """The name of the defense in result rows."""
 
     def adapt(self, support_x: Tensor, support_y: Tensor) -> Classifier:
-        """The classifiers of T tasks from their supports `[T, N, C, H, W]` and labels `[T, N]`."""
+        """The classifiers of T tasks from their supports `[T, N, C, H, W]` and labels `[T, N]`.
+
+        In evaluation mode the result depends on no graph, with one exception, for attacks on the support: where
+        `support_x.requires_grad` and gradients are on, the classifier hangs on the graph of the support. It is the
+        same classifier, made with the evaluation settings; its derivative is the true one (second order for a
+        learner that takes gradient steps, whatever it does in training) and does not reach the learner's parameters.
+        """
         raise NotImplementedError(f"{type(self).__name__} must define adapt(support_x, support_y) -> Classifier")
 
     def loss(self, batch: EpisodeBatch) -> Tensor:

@@ -113,23 +113,34 @@ class MAML(Learner):
 
     def _adapt_task(self, images: Tensor, labels: Tensor) -> tuple[dict[str, Tensor], Statistics | None]:
         weights: dict[str, Tensor] = dict(self.network.named_parameters())
+        statistics: Statistics | None = None
         steps, lr = (self.steps, self.inner_lr) if self.training else (self.test_steps, self.test_inner_lr)
+        keeps_graph = self.training or (images.requires_grad and torch.is_grad_enabled())
+        second_order = not self.first_order if self.training else keeps_graph
+        if not self.training:
+            weights = {name: weight.requires_grad_() for name, weight in freeze(weights).items()}
         with torch.enable_grad():
             for _ in range(steps):
-                logits, _ = functional_call(self.network, weights, (images,))
+                logits, statistics = functional_call(self.network, weights, (images,))
                 loss = F.cross_entropy(logits[0], labels)
-                second_order = self.training and not self.first_order
                 gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=second_order)
                 weights = {
                     name: weight - lr * gradient
                     for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
                 }
-                if not self.training:
+                if not keeps_graph:
                     weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-        if not self.training:
+        if not keeps_graph:
             weights = freeze(weights)
-        statistics = functional_call(self.network, weights, (images,))[1]
+        if not steps or self._statistics_follow_weights:
+            statistics = functional_call(self.network, weights, (images,))[1]
         return weights, statistics
+
+    @property
+    def _statistics_follow_weights(self) -> bool:
+        """Whether the statistics passed on differ at the adapted weights from those of an earlier pass."""
+        norm = self.network.backbone.norm
+        return self.training if norm == "running" else norm not in ("group", "transductive")
 
     def _check_ways(self, labels: Tensor) -> None:
         ways = int(labels.max()) + 1

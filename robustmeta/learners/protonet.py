@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
@@ -74,11 +73,10 @@ class ProtoNet(Learner):
         Raises `RobustMetaError` for a support that `check_support` refuses.
         """
         check_support(support_x, support_y)
-        with torch.set_grad_enabled(self.training and torch.is_grad_enabled()):
-            features, statistics = self.backbone(support_x)
-            if self.training:
-                self.backbone.track(statistics)
-            prototypes = class_means(features, support_y)
         weights: dict[str, Tensor] = dict(self.backbone.named_parameters())
-        classifier = PrototypeClassifier(self.backbone, weights, statistics, prototypes)
-        return classifier if self.training else classifier.detach()
+        if not self.training:
+            weights = freeze(weights)  # so that a graph begins at the support or nowhere
+        features, statistics = functional_call(self.backbone, weights, (support_x,))
+        if self.training:
+            self.backbone.track(statistics)
+        return PrototypeClassifier(self.backbone, weights, statistics, class_means(features, support_y))

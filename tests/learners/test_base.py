@@ -4,8 +4,10 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.autograd.graph import Node
 
+from robustmeta.backbones import POLICIES
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners import LEARNERS, Classifier, Learner
 
@@ -74,6 +76,48 @@ def test_in_evaluation_or_detached_only_the_input_is_left_in_the_graph(made, bat
     assert leaves(logits.grad_fn) == {x}
     (gradient,) = torch.autograd.grad(logits.square().sum(), x)
     assert (gradient.flatten(2).abs().sum(-1) > 0).all()
+
+
+def hanging(made: Learner, batch) -> tuple[torch.Tensor, Classifier]:
+    """A support that requires a gradient, and what a learner in evaluation mode makes of it."""
+    support = batch.support_x.clone().requires_grad_()
+    return support, made.eval().adapt(support, batch.support_y)
+
+
+def test_in_evaluation_a_support_that_requires_a_gradient_makes_the_same_classifier(made, batch) -> None:
+    plain = made.eval().adapt(batch.support_x, batch.support_y)(batch.query_x)
+    _, classifier = hanging(made, batch)
+    assert torch.equal(classifier(batch.query_x), plain)
+    assert leaves(plain.grad_fn) == set()
+
+
+@pytest.mark.parametrize("norm", POLICIES)
+@pytest.mark.parametrize("name", ["protonet", "maml"])
+def test_in_evaluation_the_graph_of_the_support_gives_the_slope_of_what_is_judged(learner, batch, name, norm) -> None:
+    """Against central differences of adaptations that keep no graph, along a random direction of the support."""
+    made = learner(name, norm).double().eval()
+
+    def loss(classifier: Classifier) -> torch.Tensor:
+        return F.cross_entropy(classifier(batch.query_x).flatten(0, 1), batch.query_y.flatten())
+
+    along = torch.randn(batch.support_x.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    inner = batch.support_x.clamp(1e-3, 1 - 1e-3)
+    support = inner.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(made.adapt(support, batch.support_y)), support)
+    above, below = (loss(made.adapt(inner + step * along, batch.support_y)).item() for step in (1e-7, -1e-7))
+    assert (above - below) / 2e-7 == pytest.approx((gradient * along).sum().item(), rel=1e-4)
+    assert abs(above - below) / 2e-7 > 1e-4
+
+
+def test_in_evaluation_no_graph_reaches_the_learner(made, batch) -> None:
+    support, classifier = hanging(made, batch)
+    logits = classifier(batch.query_x)
+    assert support in leaves(logits.grad_fn)
+    assert not leaves(logits.grad_fn) & set(made.parameters())
+    assert leaves(classifier.detach()(batch.query_x).grad_fn) == set()
+    with torch.no_grad():
+        cut = made.adapt(support, batch.support_y)
+    assert leaves(cut(batch.query_x).grad_fn) == set()
 
 
 def test_in_training_every_parameter_is_reached(made, batch) -> None:

@@ -155,7 +155,7 @@ def test_the_meta_gradient_is_the_slope_of_the_outer_loss(learner, batch, norm) 
         assert (losses[0] - losses[1]) / (2 * step) == pytest.approx(parameter.grad[index].item(), rel=1e-4, abs=1e-7)
 
 
-@pytest.mark.parametrize("norm", ["group", "support", "transductive"])
+@pytest.mark.parametrize("norm", ["group", "support", "running", "transductive"])
 def test_in_evaluation_it_fine_tunes_as_sgd_does_with_the_test_settings(learner, batch, norm) -> None:
     maml = learner("maml", norm, steps=1, inner_lr=9.0, test_steps=4, test_inner_lr=0.05).double().eval()
     logits = maml.adapt(batch.support_x, batch.support_y)(batch.query_x)
@@ -168,6 +168,47 @@ def test_in_evaluation_it_fine_tunes_as_sgd_does_with_the_test_settings(learner,
             optimizer.step()
         statistics = network(batch.support_x[t : t + 1])[1]
         torch.testing.assert_close(logits[t], network(batch.query_x[t : t + 1], statistics)[0][0])
+
+
+def through_plain(maml: MAML, batch: EpisodeBatch, norm: str, second_order: bool) -> Tensor:
+    """The slope of the queries' loss to the support, by unrolling the update rule."""
+    support = batch.support_x.clone().requires_grad_()
+    total = torch.zeros((), dtype=torch.float64)
+    for t in range(batch.tasks):
+        fast = weights_of(maml)
+        for _ in range(3):
+            loss = F.cross_entropy(plain(fast, support[t], norm)[0], batch.support_y[t])
+            slopes = torch.autograd.grad(loss, fast, create_graph=second_order)
+            fast = [w - LR * slope for w, slope in zip(fast, slopes, strict=True)]
+        moments = plain(fast, support[t], norm)[1]
+        total = total + F.cross_entropy(plain(fast, batch.query_x[t], norm, moments)[0], batch.query_y[t])
+    return torch.autograd.grad(total, support)[0]
+
+
+@pytest.mark.parametrize("first_order", [True, False])
+def test_in_evaluation_the_slope_to_the_support_is_of_second_order_whatever_training_takes(
+    learner, batch, first_order
+) -> None:
+    settings = {"steps": 1, "inner_lr": 9.0, "test_steps": 3, "test_inner_lr": LR, "first_order": first_order}
+    maml = learner("maml", "support", **settings).double().eval()
+    support = batch.support_x.clone().requires_grad_()
+    logits = maml.adapt(support, batch.support_y)(batch.query_x)
+    loss = batch.tasks * F.cross_entropy(logits.flatten(0, 1), batch.query_y.flatten())
+    (got,) = torch.autograd.grad(loss, support)
+    assert error([got], [through_plain(maml, batch, "support", second_order=True)]) < 1e-6
+    assert error([got], [through_plain(maml, batch, "support", second_order=False)]) > 0.01
+
+
+PASSES = [("support", False, 1), ("running", False, 0), ("running", True, 1), ("group", True, 0)]
+
+
+@pytest.mark.parametrize(("norm", "training", "extra"), PASSES)
+def test_the_support_is_passed_once_a_step_and_again_only_for_statistics(learner, batch, norm, training, extra) -> None:
+    maml = learner("maml", norm, steps=2).double().train(training)
+    passes: list[None] = []
+    maml.network.register_forward_pre_hook(lambda *_: passes.append(None))
+    maml.adapt(batch.support_x, batch.support_y)
+    assert len(passes) == batch.tasks * (2 + extra)
 
 
 def test_in_training_it_takes_the_training_settings(learner, batch) -> None:
