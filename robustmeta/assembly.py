@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from robustmeta.attacks.base import Attack, Threat
-from robustmeta.attacks.card import Card, card, resolve
+from robustmeta.attacks.card import Card, card, resolve, suite_of
+from robustmeta.attacks.support.base import SupportAttack
 from robustmeta.backbones import BACKBONES
 from robustmeta.data import DATASETS
 from robustmeta.defenses import DEFENSES
@@ -54,16 +55,34 @@ def training_attack(name: object, recipe: Recipe, source: Source, path: tuple[st
     return guarded(lambda: found.build(recipe.threat), source, path)
 
 
-def suite_cards(recipe: Recipe, source: Source) -> dict[str, Card]:
-    """The cards of a recipe's suite or list, by name; one that does not fit the tasks is replaced by its stand-in."""
+def suite_cards(recipe: Recipe, source: Source, row: Row, channels: int) -> dict[str, Card]:
+    """The cards of a row by the name its results carry; one that does not fit is replaced by its stand-in.
+
+    channels: of the images. An undefended row, being its own twin, goes without attacks by transfer.
+    """
     cards = guarded(lambda: resolve(recipe.attacks), source, ("attacks",))
-    ways, norm = recipe.test.ways, recipe.threat.norm
-    return {found.name: guarded(partial(found.fit, norm, ways), source, ("attacks",)) for found in cards}
+    fits = {found.name: partial(found.fit, recipe.threat.norm, recipe.test.ways, channels) for found in cards}
+    fitted = {name: guarded(fit, source, ("attacks",)) for name, fit in fits.items()}
+    halved = next((name for name, found in fitted.items() if found.target != "query"), None)
+    if halved and recipe.test.queries < 2:
+        problem = f"is 1; the attack {halved!r} needs 2 or more a class, to know some and be judged on the others"
+        raise source.error(("test", "queries"), problem)
+    return {name: found for name, found in fitted.items() if row.defense or found.knowledge != "transfer"}
 
 
-def build_attacks(recipe: Recipe, source: Source) -> dict[str, Attack]:
-    """The attacks of a recipe, by the name their rows carry."""
-    return {name: found.build(recipe.threat) for name, found in suite_cards(recipe, source).items()}
+def build_attacks(
+    recipe: Recipe, source: Source, cards: Mapping[str, Card], twin: Learner | None
+) -> dict[str, Attack | SupportAttack]:
+    """The attacks of some cards under the recipe's threat; twin: the undefended learner, for attacks by transfer."""
+    return {
+        name: guarded(partial(found.build, recipe.threat, twin), source, ("attacks",)) for name, found in cards.items()
+    }
+
+
+def survivors_only(recipe: Recipe) -> bool:
+    """Whether the recipe's attacks are a suite in which each meets only what those before it left right."""
+    suite = suite_of(recipe.attacks)
+    return suite is not None and suite.survivors_only
 
 
 def curve_attacks(recipe: Recipe, source: Source) -> dict[str, Attack]:

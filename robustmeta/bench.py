@@ -15,18 +15,17 @@ from typing import Any, TypeVar
 import pandas as pd
 from tqdm import tqdm
 
-from robustmeta.assembly import suite_cards
 from robustmeta.attacks.base import Threat
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.errors import RobustMetaError
 from robustmeta.files import locked_folder, whole_file
 from robustmeta.job import Job
-from robustmeta.outcomes import Outcomes
+from robustmeta.measurement import Measured, measured, train_and_measure
 from robustmeta.provenance import about_row
 from robustmeta.recipe import Recipe, read
 from robustmeta.report.machine import this_machine
-from robustmeta.report.write import write_report
-from robustmeta.rows import curve_rows, episode_rows, result_rows
+from robustmeta.report.write import Report
+from robustmeta.rows import audit_rows, curve_rows, episode_rows, result_rows
 from robustmeta.schema import Source
 
 Result = TypeVar("Result")
@@ -41,37 +40,44 @@ def bench(
     device: str = "cpu",
     workers: int = 1,
     save_every: float = 20.0,
+    audit: str = "always",
     command: str = "robustmeta bench",
     finished: Callable[[str], None] = lambda name: None,
-) -> pd.DataFrame:
-    """Train and evaluate every row of a recipe and write the report to the folder `out`; return the result rows.
+) -> Report:
+    """Train and evaluate every row of a recipe and write the report to the folder `out`; return its tables.
 
     Rows run side by side in `workers` processes of one thread each; the results do not depend on how many.
     A folder that holds an unfinished run of the same recipe is gone on with.
     save_every: seconds between checkpoints. finished: called with the name of each row when it is done.
+    audit: `always`, the checks that are nearly free, or `full`, all of them.
     Raises `RobustMetaError` if `out` cannot be written, is in use, or holds the run of another recipe.
     """
-    jobs = [Job(recipe, source, row, out, root, device, save_every=save_every) for row in recipe.rows]
+    jobs = [Job(recipe, source, row, out, root, device, save_every=save_every, audit=audit) for row in recipe.rows]
     for job in jobs:
         job.check()
     with run_folder(recipe, out):
-        outcomes = run_jobs(jobs, Job.run, workers, finished)
-        tables = [_tables(job, *outcomes[job.row.name]) for job in jobs]
-        results: pd.DataFrame
-        results, episodes, curve = (pd.concat(frames, ignore_index=True) for frames in zip(*tables, strict=True))
-        write_report(out, results, episodes, curve, recipe.as_yaml(), command, machine=this_machine(device))
-    return results
+        if any(job.needs_twin for job in jobs):
+            run_jobs(jobs, Job.train_only, workers, lambda name: None)  # before any is attacked from its twin
+        done = run_jobs(jobs, train_and_measure, workers, finished)
+        report = _report([(job, done[job.row.name]) for job in jobs])
+        report.write(out, recipe.as_yaml(), command, this_machine(device))
+    return report
 
 
-def _tables(job: Job, attacked: Outcomes, curve: Outcomes) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    about = about_row(job.recipe, job.row)
-    who = {key: about[key] for key in ("row", "learner", "defense")}
-    eps_of = {f"{eps:g}": eps for eps in job.recipe.curve.eps}
-    return (
-        result_rows(attacked, job.recipe.threat, about, suite_cards(job.recipe, job.source)),
-        episode_rows(attacked, who),
-        curve_rows(curve, job.recipe.curve.attack, eps_of, who),
-    )
+def _report(jobs: Sequence[tuple[Job, Measured]]) -> Report:
+    frames: list[tuple[pd.DataFrame, ...]] = []
+    for job, found in jobs:
+        about = about_row(job.recipe, job.row)
+        who = {key: about[key] for key in ("row", "learner", "defense")}
+        eps_of = {f"{eps:g}": eps for eps in job.recipe.curve.eps} if found.curve.right else {}
+        tables = (
+            result_rows(found.attacked, job.recipe.threat, about, found.cards, found.findings),
+            episode_rows(found.attacked, who),
+            curve_rows(found.curve, job.recipe.curve.attack, eps_of, who),
+            audit_rows(found.findings, who),
+        )
+        frames.append(tables)
+    return Report(*(pd.concat(tables, ignore_index=True) for tables in zip(*frames, strict=True)))
 
 
 @contextmanager
@@ -150,11 +156,14 @@ def evaluate_checkpoint(
     root: Path | None = None,
     device: str = "cpu",
     threads: int = 1,
+    audit: str = "always",
+    twin: Path | None = None,
     command: str = "robustmeta evaluate",
-) -> pd.DataFrame:
-    """Attack the learner of a checkpoint and return its result rows; with `out`, write a report there too.
+) -> Report:
+    """Attack the learner of a checkpoint and return the tables; with `out`, write a report there too.
 
     attacks, test: as in a recipe. eps, norm: the threat, by default the one the learner was trained for.
+    audit: as for `bench`. twin: the checkpoint of the undefended learner, for attacks by transfer.
     Raises `RobustMetaError` if the file is no checkpoint of a recipe, or of one whose training has not ended.
     """
     state = Checkpoint.load(path)
@@ -167,12 +176,14 @@ def evaluate_checkpoint(
     threat = Threat(norm or trained.threat.norm, trained.threat.eps if eps is None else eps)
     recipe = replace(trained, attacks=attacks, threat=threat)
     with tempfile.TemporaryDirectory() as scratch:
-        job = Job(recipe, Source(str(path), {}), recipe.rows[0], out or Path(scratch), root, device, threads=threads)
+        folder = out or Path(scratch)
+        job = Job(
+            recipe, Source(str(path), {}), recipe.rows[0], folder, root, device, threads=threads, audit=audit, twin=twin
+        )
+        job.check_attacks()
         learner = job.restored(trained, state)
         with run_folder(recipe, job.out):
-            attacked = job.attack(learner)
-            if out is None:
-                return result_rows(attacked, threat, about_row(recipe, job.row), suite_cards(recipe, job.source))
-            results, episodes, curve = _tables(job, attacked, job.curve(learner))
-            write_report(out, results, episodes, curve, recipe.as_yaml(), command, machine=this_machine(device))
-    return results
+            report = _report([(job, measured(job, learner, curve=out is not None))])
+            if out is not None:
+                report.write(out, recipe.as_yaml(), command, this_machine(device))
+    return report

@@ -63,6 +63,19 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def audit_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options on how much to doubt the numbers."""
+    for option in (
+        click.option("--strict", is_flag=True, help="Exit with status 1 if a check of the audit fails."),
+        click.option(
+            "--audit", type=click.Choice(["always", "full"]), default="always", show_default=True,
+            help="Checks: those that are nearly free, or also those that attack again.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="robustmeta")
 def main() -> None:
@@ -74,10 +87,11 @@ def main() -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report [default: reports/<recipe name>].")
 @save_every_option
 @seed_option
+@audit_options
 @machine_options
 def bench(
-    recipe: str | None, out: Path | None, save_every: float, seed: int | None, device: str, threads: int | None,
-    data_root: Path | None,
+    recipe: str | None, out: Path | None, save_every: float, seed: int | None, audit: str, strict: bool, device: str,
+    threads: int | None, data_root: Path | None,
 ) -> None:  # fmt: skip
     """Train and evaluate every learner of RECIPE, then write the comparison table.
 
@@ -85,15 +99,14 @@ def bench(
     runs on embedded data. A run that was killed goes on when the same command is given again.
     """
     from robustmeta.bench import bench as run
-    from robustmeta.report.table import as_text, comparison
 
     wanted, source, folder = _recipe(recipe, seed, out)
-    results = run(
+    report = run(
         wanted, source, folder, root=data_root, device=_device(device), workers=_workers(threads, device),
-        save_every=save_every, command=_command(), finished=lambda name: click.echo(f"done: {name}", err=True),
+        save_every=save_every, audit=audit, command=_command(),
+        finished=lambda name: click.echo(f"done: {name}", err=True),
     )  # fmt: skip
-    click.echo(as_text(comparison(results)))
-    click.echo(f"\nAccuracy in %, 95% intervals over {wanted.test.episodes} episodes; report: {folder / 'report.md'}")
+    _show(report, folder, strict)
 
 
 @main.command()
@@ -134,33 +147,51 @@ def train(
 @click.option("--eps", type=Number(), help="Budget in [0, 1] pixel units [default: the checkpoint's].")
 @click.option("--norm", type=click.Choice(["Linf", "L2"]), help="Norm of the budget [default: the checkpoint's].")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write a report to this folder.")
+@click.option("--twin", type=click.Path(path_type=Path), help="Checkpoint of the undefended twin, to transfer from.")
+@audit_options
 @machine_options
 def evaluate(
-    checkpoint: Path, attacks: str, eps: float | None, norm: str | None, out: Path | None, device: str,
-    threads: int | None, data_root: Path | None, **test: Any,
+    checkpoint: Path, attacks: str, eps: float | None, norm: str | None, out: Path | None, twin: Path | None,
+    audit: str, strict: bool, device: str, threads: int | None, data_root: Path | None, **test: Any,
 ) -> None:  # fmt: skip
     """Attack the trained learner of CHECKPOINT and print its row of the table."""
     from robustmeta.bench import evaluate_checkpoint
-    from robustmeta.report.table import as_text, comparison
 
     test = {name: value for name, value in test.items() if value is not None}
-    results = evaluate_checkpoint(
-        checkpoint, attacks.split(",") if "," in attacks else attacks, test, eps=eps, norm=norm, out=out,
-        root=data_root, device=_device(device), threads=threads or 1, command=_command(),
+    report = evaluate_checkpoint(
+        checkpoint, attacks.split(",") if "," in attacks else attacks, test, eps=eps, norm=norm, out=out, twin=twin,
+        root=data_root, device=_device(device), threads=threads or 1, audit=audit, command=_command(),
     )  # fmt: skip
-    click.echo(as_text(comparison(results)))
+    _show(report, out, strict)
 
 
 @main.command("list")
 @click.argument("what", type=click.Choice(["learners", "defenses", "attacks", "datasets", "backbones", "recipes"]))
-def list_(what: str) -> None:
+@click.option(
+    "--all", "everything", is_flag=True, help="Of attacks: every class of torchattacks, or why it is refused."
+)
+def list_(what: str, everything: bool) -> None:
     """List what recipes can name, with a line on each."""
-    from robustmeta.catalogue import catalogue
+    from robustmeta.catalogue import catalogue, catalogue_all_attacks
 
-    entries = catalogue(what)
+    if everything and what != "attacks":
+        raise click.UsageError("--all is for attacks: robustmeta list attacks --all")
+    entries = catalogue_all_attacks() if everything else catalogue(what)
     width = max(len(name) for name, _ in entries)
     for name, line in entries:
         click.echo(f"{name:<{width}}  {line}")
+
+
+def _show(report: Any, folder: Path | None, strict: bool) -> None:
+    from robustmeta.report import as_text, audit_lines, comparison
+
+    click.echo(as_text(comparison(report.results)))
+    where = f"; report: {folder / 'report.md'}" if folder else ""
+    click.echo(f"\nAccuracy in %, 95% intervals over {report.results['episodes'].iloc[0]} episodes{where}\n")
+    click.echo("\n".join(audit_lines(report.audit)))
+    if strict and report.failed:
+        click.echo("robustmeta: a check of the audit failed, and --strict was asked for", err=True)
+        sys.exit(1)
 
 
 def _recipe(name: str | None, seed: int | None, out: Path | None) -> tuple[Any, Any, Path]:

@@ -1,24 +1,24 @@
 """Episodes x attacks -> which queries stay right."""
 
-import time
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
-from robustmeta.attacks.base import Attack, Threat, craft
-from robustmeta.attacks.card import resolve
+from robustmeta.attacks.base import Attack, Threat
+from robustmeta.attacks.card import Suite, resolve, suite_of
+from robustmeta.attacks.support.base import SupportAttack
+from robustmeta.audit import PROBED, Finding, full_audit, judge
 from robustmeta.backbones import Backbone
-from robustmeta.episodes import EpisodeBatch, Episodes
-from robustmeta.errors import RobustMetaError
-from robustmeta.learners.base import Classifier, Learner
+from robustmeta.episodes import Episodes
+from robustmeta.errors import RobustMetaError, unknown
+from robustmeta.learners.base import Learner
 from robustmeta.outcomes import Outcomes
 from robustmeta.rows import result_rows
+from robustmeta.scoring import attack_episodes, traits_of
+
+AUDITS = ("always", "full")
 
 CHUNK = 160
 """Queries attacked side by side, in whole episodes: their activations stay in a processor's cache, which attacks
@@ -28,52 +28,68 @@ Conv4-64 1.5 times faster than 750 do. Fixed, so that an interrupted evaluation 
 def evaluate(
     learner: Learner,
     tasks: Episodes,
-    attacks: str | Sequence[str] | Mapping[str, Attack] = "standard",
+    attacks: str | Sequence[str] | Mapping[str, Attack | SupportAttack] = "standard",
     episodes: int = 600,
     *,
     threat: Threat | None = None,
+    twin: Learner | None = None,
+    audit: str = "always",
 ) -> pd.DataFrame:
     """Accuracy of a learner on the first `episodes` tasks, clean, under each attack, and in the worst case.
 
     attacks: a suite, a list of cards, or attacks of your own by name. threat: what the cards are held to, by
     default Linf, eps 0.1; attacks of your own bring theirs. The attacks' random streams hang on the seed of `tasks`.
-    Returns a row an attack with 95% intervals over episodes (see `result_rows`).
+    twin: the undefended learner of the same backbone, for attacks by transfer. audit: `always`, the checks that are
+    nearly free, or `full`, all of them (see docs/audit.md).
+    Returns a row an attack with 95% intervals over episodes (see `result_rows`); `flags` name the checks that warn or
+    fail, and `.attrs["findings"]` holds what all of them found.
     Raises `RobustMetaError` for an unknown attack, attacks of different threats, or fewer than 2 episodes.
     """
     if episodes < 2:
         raise RobustMetaError(f"{episodes} episodes were asked for; an interval needs at least 2")
-    cards = {}
+    if audit not in AUDITS:
+        raise unknown("audit", audit, AUDITS)
+    cards, suite = {}, None
     if isinstance(attacks, Mapping):
         threat = _shared_threat(attacks, threat)
     else:
-        threat = threat or Threat()
-        cards = {card.name: card.fit(threat.norm, tasks.ways) for card in resolve(attacks)}
-        attacks = {name: card.build(threat) for name, card in cards.items()}
-    dataset, _, split = tasks.name.partition("/")
-    about: dict[str, Any] = {
-        "learner": type(learner.base).__name__.lower(),
-        "defense": learner.defense,
-        **_backbone(learner),
-        "dataset": dataset,
-        "split": split,
-    }
-    about |= {"ways": tasks.ways, "shots": tasks.shots, "queries": tasks.queries, "seed": tasks.seed}
-    outcomes = measure(learner, tasks, attacks, episodes, seed=tasks.seed)
-    return result_rows(outcomes, threat, about, cards)
+        threat, suite = threat or Threat(), suite_of(attacks)
+        cards = {card.name: card.fit(threat.norm, tasks.ways, tasks.image_shape[0]) for card in resolve(attacks)}
+        attacks = {name: card.build(threat, twin) for name, card in cards.items()}
+    outcomes = measure(
+        learner, tasks, attacks, episodes, seed=tasks.seed, survivors_only=suite is not None and suite.survivors_only
+    )
+    findings = judged(outcomes, attacks, threat, tasks.ways)
+    if audit == "full":
+        findings += full_audit(learner, tasks, attacks, threat, twin=twin, seed=tasks.seed)
+    rows = result_rows(outcomes, threat, _about(learner, tasks, suite), cards, findings)
+    rows.attrs["findings"] = findings
+    return rows
+
+
+def judged(
+    outcomes: Outcomes, attacks: Mapping[str, Attack | SupportAttack], threat: Threat, ways: int
+) -> list[Finding]:
+    """What the audit's checks that always run say of an evaluation's outcomes."""
+    traits = {name: traits_of(attack) for name, attack in attacks.items()}
+    return judge(outcomes, traits, threat, ways, inductive=bool(outcomes.evidence["inductive"].all()))
 
 
 def measure(
     learner: Learner,
     episodes: Episodes,
-    attacks: Mapping[str, Attack],
+    attacks: Mapping[str, Attack | SupportAttack],
     number: int,
     *,
     seed: int = 0,
+    survivors_only: bool = False,
+    probed: int = PROBED,
     partial: str | Path | None = None,
     report: Callable[[int], None] | None = None,
 ) -> Outcomes:
     """The outcomes of episodes 0 to number-1 under every attack.
 
+    survivors_only: see `attack_episodes`. probed: the first episodes on which the dearer checks of the audit look.
     partial: a file in which finished episodes are kept; if it is there already, evaluation goes on from it.
     report: called with the number of finished episodes, at the start and after each chunk.
     Raises `RobustMetaError` if the partial file is of other attacks or more episodes.
@@ -83,46 +99,44 @@ def measure(
         raise RobustMetaError(
             f"{partial} holds {outcomes.episodes} episodes, more than the {number} asked for; choose another file"
         )
-    side_by_side = max(1, CHUNK // (episodes.ways * episodes.queries))
+    # Attacks on survivors go task by task anyway; one episode at a time, a killed run loses the least.
+    side_by_side = 1 if survivors_only else max(1, CHUNK // (episodes.ways * episodes.queries))
     while True:
         if report:
             report(outcomes.episodes)
         if outcomes.episodes >= number:
             return outcomes
         chunk = range(outcomes.episodes, min(outcomes.episodes + side_by_side, number))
-        outcomes = outcomes.extended(attack_episodes(learner, episodes.batch(chunk), attacks, seed))
+        more = attack_episodes(
+            learner,
+            episodes.batch(chunk),
+            attacks,
+            seed,
+            survivors_only=survivors_only,
+            probed=outcomes.episodes < probed,
+        )
+        outcomes = outcomes.extended(more)
         if partial is not None:
             outcomes.save(partial)
 
 
-def attack_episodes(learner: Learner, batch: EpisodeBatch, attacks: Mapping[str, Attack], seed: int) -> Outcomes:
-    """Adapt once, then run every attack on the same frozen classifiers and score each query.
-
-    The worst case is taken query by query: a query counts as right only if it is right clean and under every attack.
-    Random streams hang on (seed, attack, episode), so a row does not depend on the episodes or attacks beside it,
-    but for the rounding of floating point.
-    """
-    learner.eval()
-    outcomes = Outcomes()
-    begun = time.perf_counter()
-    classifier = learner.adapt(batch.support_x, batch.support_y).detach()
-    clean = _right(classifier, batch.query_x, batch.query_y)
-    _note(outcomes, "clean", clean, begun, 0.0)
-    worst = clean
-    for name, attack in attacks.items():
-        begun = time.perf_counter()
-        seeds = [task_seed(seed, name, index) for index in batch.index or range(batch.tasks)]
-        moved = craft(attack, classifier, batch.query_x, batch.query_y, seeds)
-        right = clean & _right(classifier, moved, batch.query_y)
-        largest = attack.threat.size(moved - batch.query_x).max().item()
-        _note(outcomes, name, right, begun, largest)
-        worst = worst & right
-    _note(outcomes, "worst", worst, begun, max(outcomes.largest.values()))
-    outcomes.seconds["worst"] = sum(spent for name, spent in outcomes.seconds.items() if name != "worst")
-    return outcomes
+def _about(learner: Learner, tasks: Episodes, suite: Suite | None) -> dict[str, Any]:
+    dataset, _, split = tasks.name.partition("/")
+    return {
+        "learner": type(learner.base).__name__.lower(),
+        "defense": learner.defense,
+        **_backbone(learner),
+        "dataset": dataset,
+        "split": split,
+        "ways": tasks.ways,
+        "shots": tasks.shots,
+        "queries": tasks.queries,
+        "seed": tasks.seed,
+        "suite": suite.name if suite else "",
+    }
 
 
-def _shared_threat(attacks: Mapping[str, Attack], wanted: Threat | None) -> Threat:
+def _shared_threat(attacks: Mapping[str, Attack | SupportAttack], wanted: Threat | None) -> Threat:
     threats = {name: attack.threat for name, attack in attacks.items()}
     shared = wanted or next(iter(threats.values()), Threat())
     for name, threat in threats.items():
@@ -138,20 +152,3 @@ def _backbone(learner: Learner) -> dict[str, str]:
     found = next((module for module in learner.modules() if isinstance(module, Backbone)), None)
     name = "-".join(filter(None, [type(found).__name__.lower(), str(getattr(found, "width", ""))]))
     return {"backbone": name, "norm_policy": found.norm} if found else {"backbone": "", "norm_policy": ""}
-
-
-def _note(outcomes: Outcomes, name: str, right: Tensor, begun: float, largest: float) -> None:
-    outcomes.right[name] = right.cpu().numpy()
-    outcomes.seconds[name] = time.perf_counter() - begun
-    outcomes.largest[name] = largest
-
-
-@torch.no_grad()
-def _right(classifier: Classifier, images: Tensor, labels: Tensor) -> Tensor:
-    right: Tensor = classifier(images).argmax(-1) == labels
-    return right
-
-
-def task_seed(seed: int, attack: str, index: int) -> int:
-    """The seed of an attack's random stream on one episode."""
-    return int(np.random.SeedSequence([seed, zlib.crc32(attack.encode()), index]).generate_state(1)[0])

@@ -1,8 +1,6 @@
-"""One row of a recipe: train its learner, then evaluate it; both go on from where a killed run left them."""
+"""One row of a recipe and how it is run: its tasks, its cards, its training, which goes on from where it was killed."""
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,14 +8,12 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from robustmeta.assembly import build_attacks, build_learner, curve_attacks, episodes_of
-from robustmeta.attacks.base import Attack
+from robustmeta.assembly import build_attacks, build_learner, curve_attacks, episodes_of, suite_cards
+from robustmeta.attacks.card import Card
 from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.episodes import Episodes
-from robustmeta.evaluation import measure
 from robustmeta.learners import Learner
-from robustmeta.outcomes import Outcomes
 from robustmeta.recipe import Recipe, Row
 from robustmeta.schema import Source, guarded
 from robustmeta.training import accuracy_of, train
@@ -28,7 +24,8 @@ class Job:
     """A row of a recipe to be run in `out`, by this process or another.
 
     root: the data root, or None for the default. device: `cpu` or `cuda`. position: of its progress bar.
-    save_every: seconds between checkpoints. threads: of torch in this process.
+    save_every: seconds between checkpoints. threads: of torch in this process. audit: `always` or `full`.
+    twin: the checkpoint of the row's undefended twin; by default that of the recipe's row, if it has one.
     """
 
     recipe: Recipe
@@ -40,6 +37,8 @@ class Job:
     position: int = 0
     save_every: float = 20.0
     threads: int = 1
+    audit: str = "always"
+    twin: Path | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -48,14 +47,23 @@ class Job:
 
     def check(self) -> None:
         """Raise the `RobustMetaError` that training or evaluation would end in, before either has begun."""
-        build_attacks(self.recipe, self.source)
-        curve_attacks(self.recipe, self.source)
+        self.check_attacks()
         episodes, _ = self._training_tasks()
-        self._test_tasks()
         learner = build_learner(self.recipe, self.row, episodes.image_shape, self.source).eval()
         batch = episodes[0]
         at = ("rows", str(self.recipe.rows.index(self.row)), "learner")
         guarded(partial(learner.adapt, batch.support_x.cpu(), batch.support_y.cpu()), self.source, at)
+
+    def check_attacks(self) -> None:
+        """Raise the `RobustMetaError` that evaluation would end in, before it has begun."""
+        curve_attacks(self.recipe, self.source)
+        if self.by_transfer and self.twin_checkpoint is None:
+            raise self.source.error(
+                ("attacks",),
+                f"an attack by transfer needs the undefended twin of {self.row.name!r}; give a row of the same learner "
+                "and backbone without a defense, or its checkpoint with --twin",
+            )
+        build_attacks(self.recipe, self.source, self.cards, twin=Learner())
 
     def train(self) -> Learner:
         """The row's learner, trained; a finished checkpoint is only loaded."""
@@ -64,7 +72,7 @@ class Job:
         episodes, glance = self._training_tasks()
         attack = ProjectedGradient(recipe.threat, steps=5)
         learner = build_learner(recipe, self.row, episodes.image_shape, self.source).to(self.device)
-        with self._bar("train", training.steps) as bar:
+        with self.bar("train", training.steps) as bar:
 
             def report(step: int, measures: dict[str, float]) -> None:
                 bar.update(step - bar.n)
@@ -93,33 +101,32 @@ class Job:
         Raises `RobustMetaError` if the weights do not fit.
         """
         prepare_process(self.threads)
-        learner = build_learner(trained, trained.rows[0], self._test_tasks().image_shape, self.source)
+        learner = build_learner(trained, trained.rows[0], self.test_tasks().image_shape, self.source)
         state.restore(learner, self.source.name)
         return learner.to(self.device).eval()
 
-    def attack(self, learner: Learner) -> Outcomes:
-        """The learner's outcomes under the recipe's attacks."""
-        return self._measure("attack", learner, build_attacks(self.recipe, self.source), self.recipe.test.episodes)
+    @property
+    def needs_twin(self) -> bool:
+        """Whether the row is to be attacked by transfer, or audited for it, from an undefended twin."""
+        return self.twin_checkpoint is not None and (self.audit == "full" or self.by_transfer)
 
-    def curve(self, learner: Learner) -> Outcomes:
-        """The learner's outcomes along the recipe's curve over eps."""
-        episodes = min(self.recipe.curve.episodes, self.recipe.test.episodes)
-        return self._measure("curve", learner, curve_attacks(self.recipe, self.source), episodes)
+    @property
+    def cards(self) -> dict[str, Card]:
+        """The cards of the row's attacks, by the name its results carry."""
+        return suite_cards(self.recipe, self.source, self.row, self.test_tasks().image_shape[0])
 
-    def run(self) -> tuple[Outcomes, Outcomes]:
-        """Train, then measure both."""
-        learner = self.train()
-        return self.attack(learner), self.curve(learner)
+    @property
+    def by_transfer(self) -> bool:
+        """Whether the row is attacked by transfer."""
+        return any(found.knowledge == "transfer" for found in self.cards.values())
 
-    def _measure(self, stage: str, learner: Learner, attacks: Mapping[str, Attack], episodes: int) -> Outcomes:
-        kept = self.out / "progress" / f"{self.row.name}-{stage}-{self.recipe.hash}-{_digest(learner, attacks)}.npz"
-        with self._bar(stage, episodes) as bar:
-
-            def report(done: int) -> None:
-                bar.update(done - bar.n)
-
-            seed = self.recipe.test.seed
-            return measure(learner, self._test_tasks(), attacks, episodes, seed=seed, partial=kept, report=report)
+    @property
+    def twin_checkpoint(self) -> Path | None:
+        """Where the row's undefended twin is kept; None for a row without one, and for an undefended row."""
+        if not self.row.defense or self.twin is not None:
+            return self.twin
+        row = self.recipe.twin_of(self.row)
+        return None if row is None else replace(self, row=row).checkpoint
 
     def train_only(self) -> None:
         """Train, and leave the checkpoint."""
@@ -136,24 +143,18 @@ class Job:
         glance = episodes_of(recipe, self.source, "val", self.root, self.device, at, **sizes, queries=5, seed=0)
         return episodes, glance
 
-    def _test_tasks(self) -> Episodes:
+    def test_tasks(self) -> Episodes:
+        """The tasks the row is evaluated on."""
         task = self.recipe.test
         return episodes_of(
             self.recipe, self.source, task.split, self.root, self.device, ("test",),
             ways=task.ways, shots=task.shots, queries=task.queries, seed=task.seed,
         )  # fmt: skip
 
-    def _bar(self, stage: str, total: int) -> Any:
+    def bar(self, stage: str, total: int) -> Any:
+        """A progress bar of the row."""
         label = f"{self.row.name} {stage}"
         return tqdm(total=total, desc=f"{label:<24}", position=self.position, leave=False, disable=None, ncols=110)
-
-
-def _digest(learner: Learner, attacks: Mapping[str, Attack]) -> str:
-    """Eight digits that change with any weight or setting of an attack, so that no stale outcome is gone on with."""
-    seen = hashlib.sha256(repr(attacks).encode())
-    for name, weight in learner.state_dict().items():
-        seen.update(name.encode() + weight.cpu().numpy().tobytes())
-    return seen.hexdigest()[:8]
 
 
 def prepare_process(threads: int) -> None:

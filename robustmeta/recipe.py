@@ -137,6 +137,12 @@ class Recipe:
             raise unknown("row", name, rows)
         return rows[name]
 
+    def twin_of(self, row: Row) -> Row | None:
+        """The undefended row of the same learner and backbone, if there is one."""
+        same = (row.learner, self.backbone_of(row))
+        twins = (other for other in self.rows if not other.defense and (other.learner, self.backbone_of(other)) == same)
+        return next(twins, None)
+
     def backbone_of(self, row: Row) -> dict[str, Any]:
         """The recipe's backbone settings, with the row's own over them."""
         return {**self.backbone, **row.backbone}

@@ -1,6 +1,7 @@
 """Outcomes -> the rows of results.csv, episodes.csv and curve.csv."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -10,6 +11,7 @@ import pandas as pd
 
 from robustmeta.attacks.base import Threat
 from robustmeta.attacks.card import Card
+from robustmeta.audit import Finding, flags
 from robustmeta.interval import mean_interval
 from robustmeta.outcomes import Outcomes
 
@@ -21,20 +23,28 @@ def versions() -> dict[str, str]:
 
 
 def result_rows(
-    outcomes: Outcomes, threat: Threat, about: Mapping[str, Any], cards: Mapping[str, Card]
+    outcomes: Outcomes,
+    threat: Threat,
+    about: Mapping[str, Any],
+    cards: Mapping[str, Card],
+    findings: Sequence[Finding] = (),
 ) -> pd.DataFrame:
     """One row an attack, `clean` first and `worst` last, with intervals over episodes.
 
     about: what all rows share, as learner, defense, data and versions. cards: the card that ran under each
-    attack's name; where it is another's, standing in, the row's flags say so. Accuracies are fractions; `drop` is clean
-    minus attacked accuracy, its interval paired episode by episode. `largest` is the largest perturbation that
-    the caller measured, in the threat's norm.
+    attack's name; where it is another's, standing in, the row's flags say so, before the codes of those `findings`
+    of the audit that warn or fail. `target` is what the card moves, `query` where there is no card.
+    Accuracies are fractions; `drop` is clean minus attacked accuracy, its interval paired episode by episode.
+    `largest` is the largest perturbation that the caller measured, in the threat's norm. `seconds`, `forwards` and
+    `backwards` are costs, the last two in images passed through the attacked classifier.
     """
     clean = outcomes.right["clean"].mean(1)
     rows = []
     for name, right in outcomes.right.items():
         accuracy, ci95 = mean_interval(right.mean(1))
         drop, drop_ci95 = mean_interval(clean - right.mean(1))
+        card = cards.get(name)
+        stand_in = f"stand-in:{card.name}" if card and card.name != name else ""
         rows.append(
             {
                 **about,
@@ -43,17 +53,25 @@ def result_rows(
                 "threat_norm": threat.norm,
                 "eps": 0.0 if name == "clean" else threat.eps,
                 "attack": name,
+                "target": card.target if card else "" if name == "clean" else "query",
                 "accuracy": accuracy,
                 "ci95": ci95,
                 "drop": drop,
                 "drop_ci95": drop_ci95,
-                "flags": f"stand-in:{cards[name].name}" if name in cards and cards[name].name != name else "",
-                "card": cards[name].hash if name in cards else "",
+                "flags": ",".join(filter(None, [stand_in, flags(findings, name)])),
+                "card": card.hash if card else "",
                 "largest": outcomes.largest[name],
+                "forwards": outcomes.forwards[name],
+                "backwards": outcomes.backwards[name],
                 "seconds": outcomes.seconds[name],
             }
         )
     return pd.DataFrame(rows)
+
+
+def audit_rows(findings: Sequence[Finding], about: Mapping[str, Any]) -> pd.DataFrame:
+    """One row a check of the audit and attack it looked at: code, verdict, evidence and its threshold, in words too."""
+    return pd.DataFrame([{**about, **asdict(finding)} for finding in findings])
 
 
 def episode_rows(outcomes: Outcomes, about: Mapping[str, Any]) -> pd.DataFrame:

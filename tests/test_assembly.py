@@ -1,9 +1,11 @@
 """From a recipe to its parts: what it names is what is made, and every wrong name is told with its line."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from robustmeta.assembly import build_attacks, build_learner, curve_attacks, episodes_of, suite_cards
+from robustmeta.assembly import build_attacks, build_learner, curve_attacks, episodes_of, suite_cards, survivors_only
 from robustmeta.attacks.base import Threat
 from robustmeta.attacks.card import card
 from robustmeta.attacks.projected_gradient import ProjectedGradient
@@ -71,17 +73,32 @@ def test_initial_weights_hang_on_the_training_seed_alone():
 def test_attacks_and_curve_are_those_of_the_cards():
     recipe, source = read(TEXT, "mine.yaml")
     threat = Threat("Linf", 8 / 255)
-    assert build_attacks(recipe, source) == {name: card(name).build(threat) for name in ("pgd-20", "square-1000")}
+    cards = suite_cards(recipe, source, recipe.rows[0], 1)
+    assert cards == {name: card(name) for name in ("pgd-20", "square-1000")}
+    assert build_attacks(recipe, source, cards, None) == {name: card(name).build(threat) for name in cards}
     pgd = card("pgd-50")
     assert curve_attacks(recipe, source) == {"0": pgd.build(Threat("Linf", 0)), "0.1": pgd.build(Threat("Linf", 0.1))}
 
 
 def test_a_card_that_does_not_fit_is_replaced_under_its_own_name():
     recipe, source = read(TEXT.replace("Linf", "L2").replace("square-1000", "mifgsm"), "mine.yaml")
-    assert {name: found.name for name, found in suite_cards(recipe, source).items()} == {
+    assert {name: found.name for name, found in suite_cards(recipe, source, recipe.rows[0], 1).items()} == {
         "pgd-20": "pgd-20",
         "mifgsm": "pgd-50",
     }
+
+
+def test_an_attack_by_transfer_is_for_defended_rows() -> None:
+    recipe, source = read(TEXT.replace("square-1000", "transfer-pgd-50"), "mine.yaml")
+    plain, defended = (suite_cards(recipe, source, row, 1) for row in recipe.rows)
+    assert (list(plain), list(defended)) == (["pgd-20"], ["pgd-20", "transfer-pgd-50"])
+
+
+def test_a_suite_on_survivors_is_known_by_its_name_alone() -> None:
+    recipe, _ = read(TEXT, "mine.yaml")
+    assert not survivors_only(recipe)
+    assert survivors_only(replace(recipe, attacks="autoattack"))
+    assert not survivors_only(replace(recipe, attacks=["autoattack", "fgsm"]))
 
 
 MAML_AT, AQ_AT = "mine.yaml:10: rows.0.learner", "mine.yaml:13: rows.1.defense"
@@ -132,11 +149,13 @@ def test_a_wrong_learner_is_told_with_its_line(old, new, message):
     ],
 )
 def test_a_wrong_attack_is_told_with_its_line(old, new, message):
+    def made(recipe, source):
+        return curve_attacks(recipe, source), suite_cards(recipe, source, recipe.rows[0], 1)
+
     assert TEXT.count(old) == 1
     recipe, source = read(TEXT.replace(old, new), "mine.yaml")
-    build = curve_attacks if "curve" in message else build_attacks
     with pytest.raises(RobustMetaError) as caught:
-        build(recipe, source)
+        made(recipe, source)
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
@@ -173,3 +192,10 @@ def test_a_task_the_data_cannot_give_is_told_with_its_line(monkeypatch, classes)
     ):
         with pytest.raises(RobustMetaError, match=f"^mine.yaml:3: test: {message}"):
             episodes_of(*where, **{**task, **wrong})
+
+
+def test_an_attack_on_the_support_needs_queries_to_be_judged_on() -> None:
+    recipe, source = read(TEXT.replace("square-1000", "poison-20"), "mine.yaml")
+    recipe = replace(recipe, test=replace(recipe.test, queries=1))
+    with pytest.raises(RobustMetaError, match=r"mine.yaml:\d+: test.queries: is 1; the attack 'poison-20' needs 2"):
+        suite_cards(recipe, source, recipe.rows[0], 1)

@@ -61,7 +61,7 @@ def test_bench_writes_the_whole_report_and_prints_the_table(recipe, tmp_path):
     out = tmp_path / "out"
     printed = robustmeta("bench", recipe, "--out", out, "--threads", "1")
     assert {path.name for path in out.iterdir() if path.is_file()} == {
-        "results.csv", "episodes.csv", "curve.csv", "curve.png", "recipe.yaml", "report.md",
+        "results.csv", "episodes.csv", "curve.csv", "curve.png", "audit.csv", "recipe.yaml", "report.md",
     }  # fmt: skip
     results = pd.read_csv(out / "results.csv")
     columns = (
@@ -209,3 +209,57 @@ def test_a_folder_that_cannot_be_written_is_refused(recipe, tmp_path):
         closed = tmp_path / "closed"
         closed.mkdir(mode=0o500)
         assert "cannot write" in refused("bench", recipe, "--out", closed, "--threads", "1")
+
+
+def checkpoints(recipe: Path, out: Path) -> Path:
+    """Those of ProtoNet, plain and with adversarial querying; the recipe is left so."""
+    maml = "learner: {name: maml, steps: 1, inner_lr: 0.1}\n    backbone: {norm: support}"
+    recipe.write_text(recipe.read_text().replace(maml, "learner: {name: protonet}"))
+    robustmeta("train", recipe, "--out", out, "--threads", "1")
+    return out / "checkpoints"
+
+
+TRANSFER = ["--attacks", "transfer-pgd-50,fgsm", "--episodes", "4", "--queries", "3"]
+
+
+def test_a_transfer_comes_from_the_twin_and_from_no_other(recipe, tmp_path):
+    held = checkpoints(recipe, tmp_path / "run")
+    attacked, twin = held / "protonet-aq.pt", held / "protonet-natural.pt"
+    said = refused("evaluate", attacked, *TRANSFER)
+    assert "needs the undefended twin of 'protonet-aq'" in said
+    assert "--twin" in said
+    assert "holds protonet-aq; the twin of protonet-aq" in refused("evaluate", attacked, *TRANSFER, "--twin", attacked)
+    printed = robustmeta("evaluate", attacked, *TRANSFER, "--twin", twin)
+    assert "transfer-pgd-50" in printed
+    recipe.write_text(recipe.read_text().replace("attacks: quick", "attacks: [fgsm, transfer-pgd-50]"))
+    robustmeta("bench", recipe, "--out", tmp_path / "bench", "--threads", "1")
+    rows = rows_of(tmp_path / "bench")
+    by = rows.groupby("defense")["attack"].apply(list).to_dict()
+    assert by == {"natural": ["clean", "fgsm", "worst"], "aq": ["clean", "fgsm", "transfer-pgd-50", "worst"]}
+
+
+def test_the_audit_stands_under_the_table_and_strict_makes_a_failure_the_exit_status(recipe, tmp_path, monkeypatch):
+    checkpoint = checkpoints(recipe, tmp_path / "run") / "protonet-natural.pt"
+    settings = ["evaluate", checkpoint, "--attacks", "fgsm", "--episodes", "3", "--queries", "3"]
+    printed = robustmeta(*settings, "--strict")
+    assert "[pass] G01" in printed
+    assert "S01" not in printed
+    assert "[pass] S01" in robustmeta(*settings, "--audit", "full")
+    # Logits a thousand times as large: the gradient of cross-entropy is 0, and the accuracy no robustness.
+    monkeypatch.setattr("robustmeta.learners.protonet.squared_distance_logits", lambda f, p: -1e6 * torch.cdist(f, p))
+    arguments = [str(argument) for argument in [*settings, "--strict"]]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 1
+    assert "[fail] G02" in result.stdout
+    assert "G02:fail" in result.stdout.splitlines()[2]
+    assert result.stderr == "robustmeta: a check of the audit failed, and --strict was asked for\n"
+    assert CliRunner().invoke(main, arguments[:-1]).exit_code == 0
+
+
+def test_every_class_of_torchattacks_is_listed_with_its_card_or_the_reason_it_is_refused():
+    import torchattacks
+
+    listed = robustmeta("list", "attacks", "--all")
+    for name in torchattacks.__all__:
+        assert f"torchattacks.{name} " in listed
+    assert "--all is for attacks" in CliRunner().invoke(main, ["list", "learners", "--all"]).stderr

@@ -12,7 +12,12 @@ NAMES = ("clean", "pgd/20", "worst")
 def made(seed: int, episodes: int) -> Outcomes:
     generator = np.random.default_rng(seed)
     right = {name: generator.random((episodes, 4)) < 0.5 for name in NAMES}
-    return Outcomes(right, {name: float(seed) for name in NAMES}, dict.fromkeys(NAMES, 0.1 * seed))
+    cost = dict.fromkeys(NAMES, 10 * seed)
+    evidence = {"B01/pgd/20": np.full(episodes, 0.5 * seed), "B07": np.arange(episodes) + 100 * seed}
+    evidence |= {"G01": np.full(episodes, 0.25)} if seed == 1 else {}  # looked at in the first episodes only
+    errors = {"B04/pgd/20": f"RuntimeError: number {seed}"}
+    seconds = {name: float(seed) for name in NAMES}
+    return Outcomes(right, dict.fromkeys(NAMES, 0.1 * seed), seconds, cost, dict(cost), evidence, errors)
 
 
 def test_joining_appends_episodes_adds_times_and_keeps_the_largest():
@@ -25,6 +30,11 @@ def test_joining_appends_episodes_adds_times_and_keeps_the_largest():
             assert np.array_equal(joined.right[name][2:], second.right[name])
             assert joined.seconds[name] == 3
             assert joined.largest[name] == 0.2
+            assert (joined.forwards[name], joined.backwards[name]) == (30, 30)
+        assert joined.evidence["B01/pgd/20"].tolist() == [0.5, 0.5, 1, 1, 1]
+        assert joined.evidence["B07"].tolist() == [100, 101, 200, 201, 202]
+        assert joined.evidence["G01"].tolist() == [0.25, 0.25]
+        assert joined.errors == {"B04/pgd/20": "RuntimeError: number 1"}
     assert (first.episodes, second.episodes, Outcomes().episodes) == (2, 3, 0)
 
 
@@ -36,7 +46,26 @@ def test_what_is_saved_is_read_back(tmp_path):
     for name in NAMES:
         assert back.right[name].dtype == bool
         assert np.array_equal(back.right[name], outcomes.right[name])
-    assert (back.seconds, back.largest) == (outcomes.seconds, outcomes.largest)
+    for part in ("seconds", "largest", "forwards", "backwards", "errors"):
+        assert getattr(back, part) == getattr(outcomes, part)
+    assert back.evidence.keys() == outcomes.evidence.keys()
+    assert all(np.array_equal(back.evidence[key], values) for key, values in outcomes.evidence.items())
+
+
+def test_without_an_attack_on_queries_there_is_no_worst_case(tmp_path):
+    outcomes = made(1, 2)
+    for part in (outcomes.right, outcomes.seconds, outcomes.largest, outcomes.forwards, outcomes.backwards):
+        del part["worst"]
+    outcomes.save(tmp_path / "partial.npz")
+    assert list(Outcomes.load(tmp_path / "partial.npz", ("pgd/20",)).right) == ["clean", "pgd/20"]
+
+
+def test_a_file_from_before_costs_were_counted_is_refused(tmp_path):
+    outcomes = made(1, 2)
+    outcomes.forwards.clear()
+    outcomes.save(tmp_path / "partial.npz")
+    with pytest.raises(RobustMetaError, match=r"partial.npz was written by an older robustmeta; delete it"):
+        Outcomes.load(tmp_path / "partial.npz", ("pgd/20",))
 
 
 @pytest.mark.parametrize("attacks", [(), ("pgd/20", "fgsm"), ("fgsm",)])

@@ -8,8 +8,9 @@ import pytest
 
 from robustmeta.attacks.base import Threat
 from robustmeta.attacks.card import card
+from robustmeta.audit import Finding
 from robustmeta.outcomes import Outcomes
-from robustmeta.rows import curve_rows, episode_rows, result_rows, versions
+from robustmeta.rows import audit_rows, curve_rows, episode_rows, result_rows, versions
 
 ISSUE = (
     "learner", "defense", "backbone", "norm_policy", "dataset", "split", "ways", "shots", "queries", "episodes",
@@ -32,7 +33,9 @@ def right(*counts: int) -> np.ndarray:
 def outcomes() -> Outcomes:
     found = {"clean": right(4, 3, 4), "mifgsm": right(3, 1, 2), "worst": right(2, 1, 0)}
     seconds = {"clean": 1.0, "mifgsm": 2.0, "worst": 3.0}
-    return Outcomes(found, seconds, {"clean": 0.0, "mifgsm": 0.09, "worst": 0.09})
+    largest = {"clean": 0.0, "mifgsm": 0.09, "worst": 0.09}
+    forwards = {"clean": 12, "mifgsm": 132, "worst": 144}
+    return Outcomes(found, largest, seconds, forwards, {"clean": 0, "mifgsm": 120, "worst": 120})
 
 
 def test_accuracies_and_drops_with_their_intervals(outcomes):
@@ -56,7 +59,7 @@ def test_a_drop_that_is_the_same_in_every_episode_has_no_spread():
     """Were the interval of the drop not paired, it would be as wide as those of its two parts."""
     found = {"clean": right(4, 3, 2, 3), "fgsm": right(3, 2, 1, 2), "worst": right(3, 2, 1, 2)}
     none = dict.fromkeys(found, 0.0)
-    rows = result_rows(Outcomes(found, none, none), Threat(), ABOUT, {}).set_index("attack")
+    rows = result_rows(Outcomes(found, none, none, none, none), Threat(), ABOUT, {}).set_index("attack")
     assert rows.ci95["clean"] == pytest.approx(T4 * sqrt(1 / 24) / 2)
     assert rows["drop"]["fgsm"] == pytest.approx(1 / 4)
     assert rows.drop_ci95["fgsm"] == 0
@@ -70,6 +73,8 @@ def test_the_columns_are_those_the_issue_lists(outcomes):
     assert rows.episodes.tolist() == [3, 3, 3]
     assert rows.largest.tolist() == [0.0, 0.09, 0.09]
     assert rows.seconds.tolist() == [1.0, 2.0, 3.0]
+    assert rows.forwards.tolist() == [12, 132, 144]
+    assert rows.backwards.tolist() == [0, 120, 120]
     for column, value in ABOUT.items():
         assert rows[column].unique() == [value]
 
@@ -82,6 +87,29 @@ def test_a_card_is_told_by_its_hash_and_a_stand_in_by_a_flag(outcomes):
     rows = result_rows(outcomes, Threat("L2", 2.0), ABOUT, {"mifgsm": stands_in})
     assert rows["flags"].tolist() == ["", "stand-in:pgd-50", ""]
     assert rows.card.tolist() == ["", card("pgd-50").hash, ""]
+
+
+def test_the_codes_of_the_audit_stand_behind_a_stand_in(outcomes):
+    findings = [
+        Finding("G02", "fail", "", 0.5, 0.05, "half"),
+        Finding("S08", "warn", "mifgsm", 0.01, 0.0, "one"),
+        Finding("B01", "pass", "mifgsm", 0.0, 0.0, "none"),
+    ]
+    rows = result_rows(outcomes, Threat("L2", 2.0), ABOUT, {"mifgsm": card("mifgsm").fit("L2", 5)}, findings)
+    assert rows["flags"].tolist() == ["G02:fail", "stand-in:pgd-50,G02:fail,S08:warn", "G02:fail,S08:warn"]
+    assert result_rows(outcomes, Threat(), ABOUT, {}, findings)["flags"].tolist()[1] == "G02:fail,S08:warn"
+
+
+def test_a_row_says_what_its_attack_moves(outcomes):
+    assert result_rows(outcomes, Threat(), ABOUT, {})["target"].tolist() == ["", "query", "query"]
+    rows = result_rows(outcomes, Threat(), ABOUT, {"mifgsm": card("poison-20")})
+    assert rows["target"].tolist() == ["", "support", "query"]
+
+
+def test_a_row_a_finding():
+    rows = audit_rows([Finding("G02", "fail", "", 0.5, 0.05, "half")], {"learner": "maml"})
+    found = {"learner": "maml", "code": "G02", "verdict": "fail", "subject": "", "evidence": 0.5, "threshold": 0.05}
+    assert rows.to_dict("records") == [{**found, "text": "half"}]
 
 
 def test_a_row_an_episode(outcomes):

@@ -5,13 +5,22 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from robustmeta.audit import CODES
+from robustmeta.report.findings import audit_lines
 from robustmeta.report.rows import labelled
 from robustmeta.report.setting import Setting
-from robustmeta.report.table import CLEAN, WORST, as_markdown, attack_names, comparison, flags
+from robustmeta.report.table import CLEAN, TARGETS, WORST, as_markdown, attack_names, comparison, flags
 
 VERSIONS = ("robustmeta", "torch", "torchattacks")
-MEANINGS = {"stand-in": "the attack needs more ways than the tasks have, and the one named after the colon ran instead"}
+MEANINGS = {
+    "stand-in": "the attack does not fit the tasks (commonly too few ways), and the one after the colon ran instead",
+    **CODES,
+}
 """What a flag says, by its code or the part of it before a colon."""
+AUDITED = (
+    "Every check looks for evidence that a number above is too good. What raised a code, why it matters and what to "
+    "do stands in docs/audit.md. A row that fails one is not ranked."
+)
 SETTINGS = {
     "backbone": "backbone",
     "norm_policy": "norm policy",
@@ -30,12 +39,14 @@ def report_page(
     *,
     picture: str | None = "curve.png",
     meanings: Mapping[str, str] | None = None,
+    audit: pd.DataFrame | None = None,
 ) -> str:
     """The text of report.md, in Markdown.
 
     results: the rows of one setting. recipe_text: the YAML as run. command: the shell line that made the rows.
     machine: what it ran on, in one line. picture: the curve's address, or None where no curve was drawn.
     meanings: what each flag says, by its code or the part before a colon; beside, or in place of, `MEANINGS`.
+    audit: the rows of audit.csv, if there was an audit.
     Raises `RobustMetaError` for missing columns, no rows, or rows of more than one setting.
     """
     setting = Setting.of(results)
@@ -46,6 +57,8 @@ def report_page(
     if set(results["attack"]) != {CLEAN}:
         parts += ["## Drop from clean, percentage points", _drops(results)]
     parts += ["## Learners", as_markdown(_settings(results)), *_flags(results, MEANINGS | dict(meanings or {}))]
+    if audit is not None and not audit.empty:
+        parts += ["## Audit", AUDITED, _block("\n".join(audit_lines(audit)), "text")]
     parts += [
         "## Provenance",
         _provenance(results, setting, machine),
@@ -56,7 +69,10 @@ def report_page(
 
 
 def _reading(results: pd.DataFrame, setting: Setting) -> str:
-    suite = [name for name in attack_names(results) if name not in (CLEAN, WORST)]
+    targets = results.drop_duplicates("attack").set_index("attack").get("target", pd.Series(dtype=str)).to_dict()
+    suite = [name for name in attack_names(results) if targets.get(name, "query") == "query" and name != CLEAN]
+    suite = [name for name in suite if name != WORST]
+    support = [name for name in attack_names(results) if targets.get(name) in TARGETS]
     text = (
         f"Mean accuracy ± half-width of its 95% Student t interval over {setting.episodes} "
         f"{'episode' if setting.episodes == 1 else 'episodes'}: {setting.ways}-way {setting.shots}-shot tasks with "
@@ -75,6 +91,17 @@ def _reading(results: pd.DataFrame, setting: Setting) -> str:
             " `worst` is taken query by query: a query counts as right only if it is right clean and under every "
             "attack, so it is never above the lowest number of its row."
         )
+    if "autoattack" in set(results.get("suite", ())):
+        text += (
+            " The suite is AutoAttack at the reference's settings (Croce & Hein, 2020), ways-aware: each attack meets "
+            "only the queries that those before it left right, and its column counts what it left."
+        )
+    if support:
+        text += (
+            f" Attacks on the support ({', '.join(support)}) move a share of its images, each by at most eps, before "
+            "the learner adapts; every query is judged under a support poisoned without it. They are a threat of their "
+            "own and no part of `worst`."
+        )
     return text
 
 
@@ -88,17 +115,19 @@ def _settings(results: pd.DataFrame) -> pd.DataFrame:
     rows = {}
     for label, group in labelled(results).groupby("label", sort=False):
         cells = {name: _distinct(group[column]) for column, name in shown.items()}
+        for column, title in (("forwards", "forwards"), ("backwards", "backwards")):
+            if column in group.columns:
+                cells[title] = f"{_total(group, column):.0f}"
         if "seconds" in group.columns:
-            cells["evaluation, s"] = f"{_seconds(group):.1f}"
+            cells["evaluation, s"] = f"{_total(group, 'seconds'):.1f}"
         rows[label] = cells
     frame = pd.DataFrame.from_dict(rows, orient="index")
     return frame.rename_axis("learner / defense").loc[:, (frame != "-").any()]
 
 
-def _seconds(group: pd.DataFrame) -> float:
-    """Spent on a learner's rows: what `worst` says, which is the sum of the others, else that sum."""
-    worst = group.loc[group["attack"] == WORST, "seconds"]
-    return float((group["seconds"] if worst.empty else worst).sum())
+def _total(group: pd.DataFrame, cost: str) -> float:
+    """Spent on a learner's rows: all of them but `worst`, whose cost is that of others."""
+    return float(group.loc[group["attack"] != WORST, cost].sum())
 
 
 def _flags(results: pd.DataFrame, meanings: Mapping[str, str]) -> list[str]:

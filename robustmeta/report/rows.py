@@ -11,6 +11,7 @@ RESULTS = (
     "seed", "threat_norm", "eps", "attack", "accuracy", "ci95", "drop", "drop_ci95", "flags",
 )  # fmt: skip
 EPISODES = ("learner", "defense", "episode", "clean")
+AUDIT = ("learner", "defense", "code", "verdict", "subject", "evidence", "threshold", "text")
 CURVE = ("learner", "defense", "attack", "eps", "episodes", "accuracy", "ci95")
 
 VARIANTS = (

@@ -7,6 +7,7 @@ import pandas as pd
 from robustmeta.report.rows import labelled, require, unrepeated
 
 CLEAN, WORST = "clean", "worst"
+TARGETS = {"support": "support", "joint": "support + query"}
 
 
 def percent(mean: float, half_width: float) -> str:
@@ -17,17 +18,20 @@ def percent(mean: float, half_width: float) -> str:
 
 
 def attack_names(results: pd.DataFrame) -> list[str]:
-    """`clean`, the attacks in the order of their first row, `worst`; those of them that are there."""
+    """`clean`, the attacks on queries in the order of their first row, `worst`, then attacks on other targets."""
     seen = list(results["attack"].unique())
-    between = [name for name in seen if name not in (CLEAN, WORST)]
-    return [CLEAN] * (CLEAN in seen) + between + [WORST] * (WORST in seen)
+    elsewhere = [name for name in seen if _target(results, name) not in ("", "query")]
+    between = [name for name in seen if name not in (CLEAN, WORST, *elsewhere)]
+    return [CLEAN] * (CLEAN in seen) + between + [WORST] * (WORST in seen) + elsewhere
 
 
 def comparison(results: pd.DataFrame, value: str = "accuracy", interval: str = "ci95") -> pd.DataFrame:
     """The table of a paper: one row a learner and defense, one column an attack, cells `69.1 ± 1.2` in percent.
 
     value, interval: the columns of `results` to show, fractions of 1; `drop` and `drop_ci95` give the drops.
-    Rows with flags bring a last column `flags`, which says of each code which attacks raised it.
+    Attacks on the support stand after `worst`, of which they are no part, and are named so.
+    Two learners or more under a worst case bring a column `rank` by it, in which a row that failed a check of the
+    audit is unranked. Rows with flags bring a last column `flags`, which says of each code which attacks raised it.
     Raises `RobustMetaError` for missing columns, no rows, or two rows of one learner under one attack.
     """
     require(results, ("learner", "defense", "attack", value, interval), "results")
@@ -43,13 +47,31 @@ def comparison(results: pd.DataFrame, value: str = "accuracy", interval: str = "
     frame = pd.DataFrame(
         [[cells.get((name, attack), "-") for attack in attacks] for name in names],
         index=pd.Index(names, name="learner / defense"),
-        columns=attacks,
+        columns=[_title(results, attack) for attack in attacks],
         dtype=object,
     )
     raised = flags(rows)
+    if value == "accuracy" and (rows["attack"] == WORST).sum() > 1:
+        failed = {name for name, codes in raised.items() if any(code.endswith(":fail") for code in codes)}
+        frame["rank"] = _ranks(rows, names, failed)
     if raised:
         frame["flags"] = [_spell(raised.get(name, {})) for name in names]
     return frame
+
+
+def _target(results: pd.DataFrame, attack: str) -> str:
+    return str(results.loc[results["attack"] == attack, "target"].iloc[0]) if "target" in results.columns else ""
+
+
+def _title(results: pd.DataFrame, attack: str) -> str:
+    target = _target(results, attack)
+    return attack if target in ("", "query") else f"{attack} ({TARGETS.get(target, target)})"
+
+
+def _ranks(rows: pd.DataFrame, names: list[str], failed: set[str]) -> list[str]:
+    worst = rows[rows["attack"] == WORST].set_index("label")["accuracy"]
+    ranked = worst.drop(index=[name for name in worst.index if name in failed]).rank(ascending=False, method="min")
+    return [f"{ranked[name]:.0f}" if name in ranked.index and pd.notna(ranked[name]) else "-" for name in names]
 
 
 def flags(rows: pd.DataFrame) -> dict[str, dict[str, list[str]]]:

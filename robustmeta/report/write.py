@@ -3,6 +3,7 @@
 import csv
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,36 @@ from robustmeta.files import whole_file
 from robustmeta.report.figure import accuracy_against_eps
 from robustmeta.report.machine import this_machine
 from robustmeta.report.page import report_page
-from robustmeta.report.rows import CURVE, EPISODES, RESULTS, arranged, require
+from robustmeta.report.rows import AUDIT, CURVE, EPISODES, RESULTS, arranged, require
 from robustmeta.report.setting import Setting
 
 TEXT = (
     "learner", "defense", "backbone", "norm_policy", "dataset", "split", "threat_norm", "attack", "flags", "order",
-    "card", "config", "torch", "torchattacks", "robustmeta",
+    "card", "config", "torch", "torchattacks", "robustmeta", "target", "suite", "code", "verdict", "subject", "text",
+    "row",
 )  # fmt: skip
 """Columns read back as text even where they look like numbers: versions, and hashes such as 12e4567."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The tables of a report: a row an attack, an episode, a point of the curve, and a finding of the audit."""
+
+    results: pd.DataFrame
+    episodes: pd.DataFrame
+    curve: pd.DataFrame
+    audit: pd.DataFrame
+
+    def write(self, folder: Path, recipe_text: str, command: str, machine: str) -> None:
+        """Write the files of the report (see `write_report`)."""
+        write_report(
+            folder, self.results, self.episodes, self.curve, recipe_text, command, machine=machine, audit=self.audit
+        )
+
+    @property
+    def failed(self) -> bool:
+        """Whether a check of the audit failed."""
+        return bool((self.audit["verdict"] == "fail").any())
 
 
 def write_report(
@@ -33,10 +56,12 @@ def write_report(
     *,
     machine: str | None = None,
     meanings: Mapping[str, str] | None = None,
+    audit: pd.DataFrame | None = None,
 ) -> Path:
-    """Write results.csv, episodes.csv, curve.csv, curve.png, recipe.yaml and, last, report.md; return its path.
+    """Write the CSV files, curve.png, recipe.yaml and, last, report.md; return the path of the last.
 
-    results, episodes, curve: the rows; without a curve (None, or no rows) its two files are not written.
+    results, episodes, curve, audit: the rows of the file of that name; without a curve (None, or no rows) its file
+    and picture are not written, without an audit its file is not.
     recipe_text: the YAML as run, written as it is. command: the shell line that made the rows.
     machine: by default the one this runs on. meanings: one sentence for each flag's code.
     Raises `RobustMetaError`, with nothing written, for missing columns, no rows or rows of more than one setting;
@@ -52,6 +77,7 @@ def write_report(
         this_machine() if machine is None else machine,
         picture="curve.png" if drawn else None,
         meanings=meanings,
+        audit=audit,
     )
     if curve is not None and drawn:
         require(curve, CURVE, "curve")
@@ -60,6 +86,8 @@ def write_report(
     if curve is not None and drawn:
         write_rows(arranged(curve, CURVE), folder / "curve.csv")
         accuracy_against_eps(curve, folder / "curve.png", Setting.of(results))
+    if audit is not None and not audit.empty:
+        write_rows(arranged(audit, AUDIT), folder / "audit.csv")
     _write_text(folder / "recipe.yaml", recipe_text)
     _write_text(folder / "report.md", page)
     return folder / "report.md"

@@ -81,3 +81,32 @@ def test_markdown():
         "| x    | 9.0 ± 1.0 | a\\|b |",
         "| long |         - |      |",
     ]
+
+
+def flagged(results: pd.DataFrame, learner: str, defense: str, codes: str) -> pd.DataFrame:
+    here = (results["learner"] == learner) & (results["defense"] == defense)
+    return results.assign(flags=results["flags"].mask(here, codes))
+
+
+def test_rows_are_ranked_by_their_worst_case_and_one_that_failed_a_check_is_not(results) -> None:
+    worst = results[results["attack"] == "worst"].set_index(["learner", "defense"])["accuracy"]
+    order = list(worst.sort_values(ascending=False).index)
+    ranks = comparison(results)["rank"]
+    assert [ranks[" / ".join(key)] for key in order] == ["1", "2", "3", "4"]
+    best, second = order[0], order[1]
+    ranks = comparison(flagged(results, *best, "G01:fail,S08:warn"))["rank"]
+    assert [ranks[" / ".join(key)] for key in order] == ["-", "1", "2", "3"]
+    ranks = comparison(flagged(results, *second, "S08:warn"))["rank"]
+    assert [ranks[" / ".join(key)] for key in order] == ["1", "2", "3", "4"]
+    assert "rank" not in comparison(results, "drop", "drop_ci95")
+    assert "rank" not in comparison(results[results["attack"] != "worst"])
+    assert "rank" not in comparison(results[(results["learner"] == "maml") & (results["defense"] == "aq")])
+
+
+def test_attacks_on_the_support_stand_behind_the_worst_case_and_say_so(results) -> None:
+    moved = results[results["attack"] == "fgsm"]
+    support = moved.assign(attack="poison-20", target="support")
+    both = moved.assign(attack="joint-20", target="joint")
+    table = comparison(pd.concat([support, results.assign(target="query"), both], ignore_index=True))
+    titles = ["worst", "poison-20 (support)", "joint-20 (support + query)", "rank"]
+    assert list(table.columns)[-4:] == titles

@@ -1,0 +1,122 @@
+"""What a check of the audit says, and how it is printed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+VERDICTS = ("pass", "warn", "fail")
+
+CODES: dict[str, str] = {
+    "B01": "inside the ball",
+    "B02": "inside [0, 1]",
+    "B03": "scored again",
+    "B04": "no attack raised",
+    "B05": "never above clean",
+    "B06": "no side effects",
+    "B07": "episodes differ",
+    "B08": "attacks move images",
+    "G01": "gradients there",
+    "G02": "logits in scale",
+    "G03": "losses agree",
+    "G05": "logits, not probabilities",
+    "G06": "same input, same logits",
+    "G07": "queries by themselves",
+    "G08": "attacked as scored",
+    "G09": "no adaptation in scoring",
+    "G10": "gradients true",
+    "S01": "no defense at full range",
+    "S02": "more eps, less accuracy",
+    "S04": "steps converged",
+    "S06": "restarts needless",
+    "S07": "iterated beats one step",
+    "S08": "no silent success",
+    "S09": "gradients beat noise",
+    "S10": "white box beats black box",
+    "S12": "white box beats transfer",
+    "S13": "undefended learners fall",
+    "S14": "planted examples found",
+    "R01": "better than guessing",
+}
+"""What each code asks for, in the order they are printed."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check says of one attack, or of the learner.
+
+    code: a key of `CODES`. verdict: `pass`, `warn` or `fail`. subject: the attack's name; empty where it is about the
+    learner. evidence: the number that was judged; threshold: the one above which it is worse than a pass.
+    text: the evidence in a clause.
+    """
+
+    code: str
+    verdict: str
+    subject: str
+    evidence: float
+    threshold: float
+    text: str
+
+
+def graded(
+    code: str, subject: str, evidence: float, text: str, *, warn: float | None = None, fail: float | None = None
+) -> Finding:
+    """The finding of evidence that is worse the larger it is: above `warn` it warns, above `fail` it fails."""
+    verdict = "pass"
+    if warn is not None and evidence > warn:
+        verdict = "warn"
+    if fail is not None and evidence > fail:
+        verdict = "fail"
+    limits = [limit for limit in (warn, fail) if limit is not None]
+    return Finding(code, verdict, subject, float(evidence), float(min(limits)), text)
+
+
+def counted(
+    code: str, subject: str, count: int, total: int, what: str, *, warn: float | None = None, fail: float
+) -> Finding:
+    """The finding of `count` out of `total` queries, judged by their share; a single query warns at most."""
+    found = graded(code, subject, count / max(total, 1), f"{count} of {total} {what}", warn=warn, fail=fail)
+    if found.verdict == "fail" and count < 2:
+        return Finding(code, "warn", subject, found.evidence, found.threshold, found.text)
+    return found
+
+
+def worst(findings: Iterable[Finding]) -> Finding:
+    """The finding of the worst verdict; of several, the one whose evidence is the largest."""
+    return max(findings, key=lambda found: (VERDICTS.index(found.verdict), found.evidence))
+
+
+def flags(findings: Iterable[Finding], attack: str) -> str:
+    """What the row of an attack holds in its `flags` column, as `G02:fail,S07:warn`; passes are no flags.
+
+    A row has the findings on the learner and on its own attack; `worst` has all of them.
+    """
+    of_row = [found for found in findings if attack == "worst" or found.subject in ("", attack)]
+    verdicts = {code: worst(of_code).verdict for code, of_code in _by_code(of_row).items()}
+    return ",".join(f"{code}:{verdict}" for code, verdict in verdicts.items() if verdict != "pass")
+
+
+def lines(findings_by_row: Mapping[str, Sequence[Finding]]) -> list[str]:
+    """What is printed under a table whose rows, by their names, have these findings.
+
+    One line a code, its verdict the worst of all; below a warning or failure, a line for each row and attack it is of.
+    """
+    printed = []
+    for code, of_code in _by_code(found for findings in findings_by_row.values() for found in findings).items():
+        whole = worst(of_code)
+        head = f"[{whole.verdict}] {code} {CODES[code]}"
+        if whole.verdict == "pass":
+            printed.append(f"{head}: {whole.text}")
+            continue
+        printed.append(head)
+        for row, findings in findings_by_row.items():
+            for found in findings:
+                if found.code == code and found.verdict != "pass":
+                    whose = ", ".join(filter(None, [row, found.subject]))
+                    printed.append(f"    {found.verdict}: " + ": ".join(filter(None, [whose, found.text])))
+    return printed
+
+
+def _by_code(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    gathered: dict[str, list[Finding]] = {code: [] for code in CODES}
+    for found in findings:
+        gathered[found.code].append(found)
+    return {code: of_code for code, of_code in gathered.items() if of_code}

@@ -1,0 +1,62 @@
+"""The checks on demand: a few episodes attacked in ways that show whether an attack was at its end."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from robustmeta.attacks.base import Attack, Threat, Traits
+from robustmeta.audit import exhaustion, rivals, sweep
+from robustmeta.audit.finding import CODES, Finding
+from robustmeta.audit.inquiry import Inquiry
+from robustmeta.audit.trial import Trial
+from robustmeta.episodes import Episodes
+from robustmeta.learners.base import Learner
+
+AUDITED = 5
+"""Episodes of the full audit: 375 queries of the usual tasks, so that a point of accuracy is about four of them."""
+
+# What gradients find comes first, and then what is held against it.
+CHECKS = {
+    "S01": sweep.full_range,
+    "S02": sweep.monotone,
+    "S04": exhaustion.exhausted,  # and S06
+    "S09": rivals.noise,
+    "S10": rivals.black_box,
+    "S12": rivals.transfer,
+    "S13": exhaustion.undefended_falls,
+    "S14": exhaustion.planted_found,
+}
+
+
+def full_audit(
+    learner: Learner,
+    tasks: Episodes,
+    attacks: Mapping[str, Any],
+    threat: Threat,
+    *,
+    twin: Learner | None = None,
+    seed: int = 0,
+    report: Callable[[str], None] | None = None,
+) -> list[Finding]:
+    """What the checks on demand say of a learner on the first `AUDITED` episodes, in the order of `CODES`.
+
+    attacks: those of the evaluation, by name; the ones on queries that use gradients are looked at. twin: the
+    undefended learner, for transfer. seed: of the attacks' random streams. report: called with each check's code
+    before it runs.
+    A check that needs what is not there, as a twin, says nothing.
+    """
+    trial = Trial(learner, tasks, AUDITED, seed)
+    other = Trial(twin, tasks, AUDITED, seed) if twin is not None else None
+    gradients = {name: attack for name, attack in attacks.items() if _with_gradients(attack)}
+    inquiry = Inquiry(trial, other, gradients, threat, tasks.ways, learner.defense)
+    found: list[Finding] = []
+    for code, check in CHECKS.items():
+        if report:
+            report(code)
+        found += check(inquiry)
+    order = list(CODES)
+    return sorted(found, key=lambda finding: order.index(finding.code))
+
+
+def _with_gradients(attack: Attack) -> bool:
+    traits: Traits = getattr(attack, "traits", Traits())
+    return traits.target == "query" and traits.knowledge == "white-box"
