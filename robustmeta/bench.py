@@ -67,7 +67,7 @@ def bench(
 def _report(jobs: Sequence[tuple[Job, Measured]]) -> Report:
     frames: list[tuple[pd.DataFrame, ...]] = []
     for job, found in jobs:
-        about = about_row(job.recipe, job.row)
+        about = {**about_row(job.recipe, job.row), "audit": job.audit}
         who = {key: about[key] for key in ("row", "learner", "defense")}
         eps_of = {f"{eps:g}": eps for eps in job.recipe.curve.eps} if found.curve.right else {}
         tables = (

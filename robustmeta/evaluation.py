@@ -62,7 +62,8 @@ def evaluate(
     findings = judged(outcomes, attacks, threat, tasks.ways)
     if audit == "full":
         findings += full_audit(learner, tasks, attacks, threat, twin=twin, seed=tasks.seed)
-    rows = result_rows(outcomes, threat, _about(learner, tasks, suite), cards, findings)
+    about = {**_about(learner, tasks, suite), "audit": audit}
+    rows = result_rows(outcomes, threat, about, cards, findings)
     rows.attrs["findings"] = findings
     return rows
 

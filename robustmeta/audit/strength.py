@@ -36,10 +36,14 @@ def losses_agree(case: Case) -> Iterator[Finding]:
 @CHECKS.register("S07")
 def iterated_beats_one_step(case: Case) -> Iterator[Finding]:
     """One step fools queries that no iterated attack does."""
+    # What climbs a loss of its own need not climb the one that fools; and an attack that says nothing of itself
+    # passes for such a one of one step.
+    climbing = [name for name in _white_box(case) if case.traits[name].loss != "other"]
+    if not any(case.traits[name].steps > 1 for name in climbing):
+        return
     iterated = _iterated(case)
-    for name in _white_box(case):
-        # An attack that does not say what it is has one step and no loss of a name.
-        if case.traits[name].steps == 1 and case.traits[name].loss != "other" and iterated:
+    for name in climbing:
+        if case.traits[name].steps == 1:
             yield _beyond(case, "S07", name, iterated, "queries fooled that no iterated attack fools", fail=MISSED)
 
 

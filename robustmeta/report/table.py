@@ -30,8 +30,8 @@ def comparison(results: pd.DataFrame, value: str = "accuracy", interval: str = "
 
     value, interval: the columns of `results` to show, fractions of 1; `drop` and `drop_ci95` give the drops.
     Attacks on the support stand after `worst`, of which they are no part, and are named so.
-    Two learners or more under a worst case bring a column `rank` by it, in which a row that failed a check of the
-    audit is unranked. Rows with flags bring a last column `flags`, which says of each code which attacks raised it.
+    Two audited learners or more under a worst case bring a column `rank` by it, in which a row that failed a check of
+    the audit is unranked. Rows with flags bring a last column `flags`, which says of each code which attacks raised it.
     Raises `RobustMetaError` for missing columns, no rows, or two rows of one learner under one attack.
     """
     require(results, ("learner", "defense", "attack", value, interval), "results")
@@ -51,7 +51,7 @@ def comparison(results: pd.DataFrame, value: str = "accuracy", interval: str = "
         dtype=object,
     )
     raised = flags(rows)
-    if value == "accuracy" and (rows["attack"] == WORST).sum() > 1:
+    if value == "accuracy" and "audit" in rows.columns and (rows["attack"] == WORST).sum() > 1:
         failed = {name for name, codes in raised.items() if any(code.endswith(":fail") for code in codes)}
         frame["rank"] = _ranks(rows, names, failed)
     if raised:

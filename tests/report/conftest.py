@@ -47,7 +47,7 @@ def results(episodes: pd.DataFrame) -> pd.DataFrame:
                     "train_ways": 5, "train_shots": 1, "train_steps": 300,
                     "order": "second" if learner == "maml" else "", "card": "" if attack == "clean" else "12e4567",
                     "config": "0012345", "seconds": 1.25, "torch": "2.13", "torchattacks": "3.5.1",
-                    "robustmeta": "0.1.0",
+                    "robustmeta": "0.1.0", "audit": "always",
                 }
             )  # fmt: skip
     return pd.DataFrame(rows)

@@ -99,6 +99,7 @@ def test_rows_are_ranked_by_their_worst_case_and_one_that_failed_a_check_is_not(
     ranks = comparison(flagged(results, *second, "S08:warn"))["rank"]
     assert [ranks[" / ".join(key)] for key in order] == ["1", "2", "3", "4"]
     assert "rank" not in comparison(results, "drop", "drop_ci95")
+    assert "rank" not in comparison(results.drop(columns="audit"))
     assert "rank" not in comparison(results[results["attack"] != "worst"])
     assert "rank" not in comparison(results[(results["learner"] == "maml") & (results["defense"] == "aq")])
 

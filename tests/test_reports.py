@@ -1,0 +1,33 @@
+"""What the committed reports claim of each other."""
+
+from pathlib import Path
+
+import pytest
+
+from robustmeta.report.write import read_rows
+
+REPORTS = Path(__file__).parent.parent / "reports"
+
+
+@pytest.mark.parametrize("defense", ["natural", "aq"])
+def test_the_suites_standard_and_autoattack_agree(defense) -> None:
+    found = {}
+    for suite in ("standard", "autoattack"):
+        rows = read_rows(REPORTS / f"omniglot-5w1s-{suite}" / "results.csv").query(f"defense == '{defense}'")
+        assert rows["suite"].unique().tolist() == [suite]
+        assert rows["episodes"].min() >= 50
+        assert rows["eps"].max() == 0.1
+        found[suite] = rows.set_index("attack")
+    asked = ["dataset", "ways", "shots", "queries", "seed", "row", "backbone", "train_steps", "train_seed"]
+    assert found["standard"].loc["clean", asked].equals(found["autoattack"].loc["clean", asked])
+    assert found["standard"].loc["clean", "accuracy"] == found["autoattack"].loc["clean", "accuracy"]
+    worst = {suite: rows.loc["worst", "accuracy"] for suite, rows in found.items()}
+    assert worst["autoattack"] <= worst["standard"] + 0.01
+    assert worst["standard"] <= worst["autoattack"] + 0.02
+
+
+@pytest.mark.parametrize("folder", sorted(path.parent.name for path in REPORTS.glob("*/audit.csv")))
+def test_no_row_of_a_report_fails_a_check(folder) -> None:
+    audit = read_rows(REPORTS / folder / "audit.csv")
+    assert len(audit) > 10
+    assert not (audit["verdict"] == "fail").any()
