@@ -1,22 +1,25 @@
 """What every result row says about where it comes from."""
 
+import inspect
 from typing import Any
 
 from robustmeta.attacks.card import suite_of
+from robustmeta.backbones import BACKBONES
 from robustmeta.recipe import Recipe, Row
 
 
 def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
     """The columns that all result rows of one learner share, but for the threat."""
-    training, test, backbone = recipe.training_of(row), recipe.test, recipe.backbone_of(row)
+    training, test = recipe.training_of(row), recipe.test
+    backbone = _defaults(recipe.backbone_of(row)["name"]) | recipe.backbone_of(row)
     suite = suite_of(recipe.attacks)
     learner = row.learner["name"]
     return {
         "row": row.name,
         "learner": learner,
         "defense": row.defense.get("name", "natural"),
-        "backbone": f"{backbone['name']}-{backbone.get('width', 64)}",
-        "norm_policy": backbone.get("norm", "running"),
+        "backbone": "-".join(filter(None, [backbone["name"], str(backbone.get("width", ""))])),
+        "norm_policy": backbone.get("norm", ""),
         "dataset": recipe.dataset["name"],
         "split": test.split,
         "ways": test.ways,
@@ -33,3 +36,8 @@ def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
         "selection": "last step",
         "config": recipe.hash,
     }
+
+
+def _defaults(backbone: str) -> dict[str, Any]:
+    parameters = inspect.signature(BACKBONES[backbone]).parameters.values()
+    return {parameter.name: parameter.default for parameter in parameters if parameter.default is not parameter.empty}

@@ -118,6 +118,7 @@ class _Scored:
         if watched is not None:
             self._saw(f"S08/{name}", (watched.fooled & right).sum(1))
             self._saw(f"B03/{name}", self._rescored_otherwise(crafted.images))
+            self._saw(f"B08/{name}", watched.tried)
         self.standing = self.standing & right
         largest = attack.threat.size(crafted.images - batch.query_x).max().item()
         self._note(name, self.standing if self.survivors_only else right, begun, meter, largest)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from robustmeta.attacks.base import Attack, Threat, Traits, uniform
+from robustmeta.attacks.base import Attack, Threat, Traits, redrawn, uniform
 from robustmeta.attacks.engine import ENGINES
 from robustmeta.attacks.projected_gradient import margin
-from robustmeta.attacks.search import Search, redrawn
+from robustmeta.attacks.search import Search
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier
 

@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from robustmeta.attacks.ascent import direction, random_start
-from robustmeta.attacks.base import Threat, Traits
+from robustmeta.attacks.base import Threat, Traits, redrawn
 from robustmeta.attacks.engine import ENGINES
-from robustmeta.attacks.search import Search, redrawn
+from robustmeta.attacks.search import Search
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Classifier
 

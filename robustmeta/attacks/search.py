@@ -1,20 +1,7 @@
 """What an iterated attack has found so far, query by query."""
 
-from collections.abc import Sequence
-
-import numpy as np
 import torch
 from torch import Tensor
-
-
-def redrawn(seeds: Sequence[int] | None, number: int) -> Sequence[int] | None:
-    """The tasks' seeds for the draw of a number: their own for 0, others that hang on both for 1, 2, ...
-
-    Adding a multiple of 2^32 to a seed would not do: torch's generators look at the lowest 32 bits alone.
-    """
-    if seeds is None or number == 0:
-        return seeds
-    return [int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) for seed in seeds]
 
 
 class Search:

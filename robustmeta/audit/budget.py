@@ -55,7 +55,9 @@ def that_move(case: Case) -> Iterator[Finding]:
         spoilt = any(found is not None and found.any() for found in (raised, outside))  # B04 or B02 tells why
         if spoilt or case.threat.eps == 0 or not case.outcomes.right[name].any():
             continue
-        asked = case.outcomes.forwards.get(name, 0) > 0 if tried is None else tried.max() > 0
+        asked = case.outcomes.forwards.get(name, 0) > 0
+        if tried is not None and case.outcomes.right[name][: len(tried)].any():
+            asked = tried.max() > 0
         idle = largest == 0 and not asked
         text = (
             "the largest perturbation is 0, and none was tried" if idle else f"the largest perturbation: {largest:.4g}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from robustmeta.attacks.base import uniform
+from robustmeta.attacks.base import redrawn, uniform
 from robustmeta.attacks.projected_gradient import margin
 from robustmeta.audit.finding import Finding, counted, graded
 from robustmeta.audit.inquiry import STEPS, Inquiry, accuracy
@@ -64,7 +64,7 @@ def _found(inquiry: Inquiry, part: Part) -> Tensor:
     images, labels, threat = part.batch.query_x, part.batch.query_y, inquiry.threat
     drawn = []
     for index in range(CORNERS):
-        direction = uniform(images, [seed + (index << 32) for seed in part.seeds]) - 0.5
+        direction = uniform(images, redrawn(part.seeds, index)) - 0.5
         if threat.norm == "Linf":
             direction = direction.sign()
         else:

@@ -47,8 +47,10 @@ def test_one_step_beyond_iterated_is_counted_by_query(alone, verdict) -> None:
 
 
 def test_an_attack_that_does_not_say_what_it_is_is_not_taken_for_one_step() -> None:
-    found = judged({"own": rows(range(90)), "pgd": rows(range(60))}, {"own": Traits(), "pgd": PGD})
-    assert ("S07", "own") not in found
+    right = {"own": rows(range(90)), "pgd": rows(range(60)), "fgsm": rows(range(60))}
+    assert ("S07", "own") not in judged(right, {"own": Traits(), "pgd": PGD, "fgsm": FGSM})
+    climbing_another_loss = {"own": Traits(steps=20), "pgd": Traits(steps=20), "fgsm": FGSM}
+    assert ("S07", "fgsm") not in judged(right, climbing_another_loss)
 
 
 @pytest.mark.parametrize(("alone", "verdict"), [(0, "pass"), (1, "warn"), (3, "fail")])
@@ -61,9 +63,9 @@ def test_attacks_without_gradients_are_held_against_the_union_of_those_with(alon
 
 @pytest.mark.parametrize(("by_margin", "verdict"), [(70, "pass"), (72, "warn"), (20, "pass")])
 def test_a_margin_attack_five_points_below_cross_entropy_warns_on_its_rows(by_margin, verdict) -> None:
-    right = {"fgsm": rows(), "pgd": rows(range(60)), "margin": rows(range(by_margin))}
-    found = judged(right, {"fgsm": FGSM, "pgd": PGD, "margin": MARGIN})
-    assert found["G03", "pgd"].verdict == verdict
+    right = {"fgsm": rows(), "weak": rows(range(9)), "pgd": rows(range(60)), "margin": rows(range(by_margin))}
+    found = judged(right, {"fgsm": FGSM, "weak": PGD, "pgd": PGD, "margin": MARGIN})
+    assert found["G03", "pgd"].verdict == found["G03", "weak"].verdict == verdict
     assert ("G03", "fgsm") not in found
 
 

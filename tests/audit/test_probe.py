@@ -19,6 +19,8 @@ class Linear(Classifier):
         self.weight, self.ways = weight, len(weight)
 
     def forward(self, query_x):
+        assert query_x.min() >= 0
+        assert query_x.max() <= 1
         return query_x.flatten(-3) @ self.weight.T
 
     def detach(self):
@@ -54,17 +56,18 @@ def test_a_linear_classifier_is_what_it_is(tasks) -> None:
 
 def test_each_query_is_judged_by_itself(tasks) -> None:
     class Flat(Linear):
-        """Has no gradient at the first query of the second task, and a huge one at the last."""
+        """Has no gradient at the first query of the second task, NaN at the fifth, and a huge one at the last."""
 
         def forward(self, query_x):
             x = query_x.clone()
             if x.shape[:2] == (2, 8):
                 x[1, 0] = x[1, 0].detach()
+                x[1, 4] = x[1, 4] + 0 * (x[1, 4] - x[1, 4].detach()).sqrt()
                 x[1, 7] = x[1, 7] + 1e9 * (x[1, 7] - x[1, 7].detach())
             return super().forward(x)
 
     seen = probe(Flat(torch.eye(2, 9, dtype=torch.float64)), tasks)
-    assert np.argwhere(seen["G01"]).tolist() == [[1, 0]]
+    assert np.argwhere(seen["G01"]).tolist() == [[1, 0], [1, 4]]
     ratio = seen["G10/measured"] / np.where(seen["G10/promised"] == 0, np.nan, seen["G10/promised"])
     assert ratio[1, 7] == pytest.approx(0, abs=1e-6)
     assert np.allclose(ratio[0], 1)
@@ -88,7 +91,19 @@ def test_a_classifier_that_cannot_be_asked_alone_depends_on_company(tasks) -> No
     assert np.isinf(probe(Fixed(torch.eye(2, 9, dtype=torch.float64)), tasks)["G07"]).all()
 
 
-def test_probing_leaves_no_trace(tasks) -> None:
+def test_a_place_in_the_batch_that_is_not_asked_alone_is_asked_in_another_order(tasks) -> None:
+    class Placed(Linear):
+        def forward(self, query_x):
+            logits = super().forward(query_x)
+            if logits.shape[1] == 8:
+                logits[:, 1, 0] += 1
+            return logits
+
+    assert probe(Placed(torch.eye(2, 9, dtype=torch.float64)), tasks)["G07"].min() > 0.01
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+def test_probing_leaves_no_trace(tasks, noise) -> None:
     class Stateful(Linear):
         def __init__(self, weight):
             super().__init__(weight)
@@ -99,14 +114,14 @@ def test_probing_leaves_no_trace(tasks) -> None:
             return nn.Module.train(self, mode)
 
         def forward(self, query_x):
-            logits = super().forward(query_x + torch.rand(()))
+            logits = super().forward(query_x) + noise * torch.rand(())
             return self.norm(logits.flatten(0, 1)).view_as(logits)
 
     classifier = Stateful(torch.eye(2, 9, dtype=torch.float64))
     before = Snapshot(classifier)
     seen = probe(classifier, tasks)
     assert seen["G08/train"].max() > 0.1
-    assert seen["G06"].max() > 0.01
+    assert (seen["G06"].max() > 0.01) == bool(noise)
     assert before.changed() == ""
 
 

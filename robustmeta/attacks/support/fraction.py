@@ -103,8 +103,3 @@ def drawn(labels: Tensor, fraction: float, seeds: Sequence[int] | None) -> Tenso
     number = max(1, round(fraction * labels.shape[1]))
     order = uniform(torch.zeros(labels.shape, device=labels.device), seeds).argsort(dim=1)
     return torch.zeros_like(labels, dtype=torch.bool).scatter(1, order[:, :number], True)
-
-
-def stream(seeds: Sequence[int] | None, number: int) -> list[int] | None:
-    """Seeds of the tasks' stream `number`, apart from those of the other streams; stream 0 draws the mask."""
-    return None if seeds is None else [seed + (number << 32) for seed in seeds]

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from robustmeta.attacks.ascent import direction, random_start
+from robustmeta.attacks.base import redrawn
 from robustmeta.attacks.projected_gradient import LOSSES
 from robustmeta.attacks.support.base import Placed
-from robustmeta.attacks.support.fraction import FractionAttack, register, stream
+from robustmeta.attacks.support.fraction import FractionAttack, register
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Learner
 
@@ -37,8 +38,8 @@ class Poison(FractionAttack):
         Raises `RobustMetaError` for a learner whose `adapt` cuts the graph of the support.
         """
         free = mask[..., None, None, None]
-        support = torch.where(free, self._start(placed.support_x, stream(seeds, 1)), placed.support_x)
-        queries = self._start(placed.query_x, stream(seeds, 2)) if self.moves_queries else placed.query_x
+        support = torch.where(free, self._start(placed.support_x, redrawn(seeds, 1)), placed.support_x)
+        queries = self._start(placed.query_x, redrawn(seeds, 2)) if self.moves_queries else placed.query_x
         best, highest = support, support.new_full((placed.tasks,), -torch.inf)
         for step in range(self.steps + 1):
             climbs = step < self.steps

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustmeta.attacks.base import uniform
+from robustmeta.attacks.base import redrawn, uniform
 from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.attacks.support.base import Placed
-from robustmeta.attacks.support.fraction import FractionAttack, register, stream
+from robustmeta.attacks.support.fraction import FractionAttack, register
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Learner
@@ -35,7 +35,7 @@ class Swap(FractionAttack):
         """
         support, mask = super().place(known, seeds)
         support = support.clone()
-        order = uniform(torch.zeros(known.query_y.shape, device=mask.device), stream(seeds, 2)).argsort(dim=1)
+        order = uniform(torch.zeros(known.query_y.shape, device=mask.device), redrawn(seeds, 2)).argsort(dim=1)
         for task in range(known.tasks):
             for label in sorted(set(known.support_y[task][mask[task]].tolist())):
                 places = (mask[task] & (known.support_y[task] == label)).nonzero()[:, 0]
@@ -56,7 +56,7 @@ class Swap(FractionAttack):
         task = torch.arange(placed.tasks, device=mask.device)[:, None]
         drawn = mask.nonzero()[:, 1].view(placed.tasks, -1)  # as many in each task
         support = placed.support_x.clone()
-        support[task, drawn] = evade(classifier, support[task, drawn], placed.support_y[task, drawn], stream(seeds, 1))
+        support[task, drawn] = evade(classifier, support[task, drawn], placed.support_y[task, drawn], redrawn(seeds, 1))
         return support
 
 
