@@ -38,7 +38,7 @@ def test_a_start_is_in_the_ball_and_hangs_on_its_task_s_seed_alone(threat) -> No
     size = threat.size(start - images)
     assert size.max() <= threat.eps * (1 + 1e-6)
     assert size.min() > 0
-    assert 0 <= start.min()
+    assert start.min() >= 0
     assert start.max() <= 1
     assert torch.equal(start[1:], random_start(threat, images[1:], [8]))
     assert not torch.equal(start, random_start(threat, images, [7, 9]))

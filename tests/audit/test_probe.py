@@ -34,6 +34,7 @@ class Linear(Classifier):
 def tasks() -> EpisodeBatch:
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(2, 8, 1, 3, 3, generator=generator, dtype=torch.float64)
+    images[..., 0, 0], images[..., 2, 2] = 0, 1
     labels = torch.tensor([[0, 0, 0, 0, 1, 1, 1, 1]] * 2)
     return EpisodeBatch(images, labels, images, labels)
 
@@ -43,9 +44,9 @@ def test_a_linear_classifier_is_what_it_is(tasks) -> None:
     seen = probe(Linear(weight), tasks)
     gap = ((tasks.query_x.flatten(-3) @ (weight[1] - weight[0])).abs()).numpy()
     assert np.allclose(seen["G02/gap"], gap)
-    # Inside [0, 1] the margin moves by 2 h ||w1 - w0||_1; at a pixel nearer to its end than h, by a little less.
+    # Inside [0, 1] the margin moves by 2 h ||w1 - w0||_1; by half at a pixel that is 0 or 1.
     promised = np.full((2, 8), 2e-3 * (weight[1] - weight[0]).abs().sum().item())
-    assert np.allclose(seen["G10/promised"], promised, rtol=0.2)
+    assert np.allclose(seen["G10/promised"], promised, rtol=0.5)
     assert np.allclose(seen["G10/measured"], seen["G10/promised"])
     assert not any(
         seen[key].any() for key in ("G01", "G02", "G05", "G09", "G06", "G08/graph", "G08/detach", "G08/train")
