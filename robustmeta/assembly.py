@@ -55,10 +55,10 @@ def training_attack(name: object, recipe: Recipe, source: Source, path: tuple[st
     return guarded(lambda: found.build(recipe.threat), source, path)
 
 
-def suite_cards(recipe: Recipe, source: Source, row: Row, channels: int) -> dict[str, Card]:
-    """The cards of a row by the name its results carry; one that does not fit is replaced by its stand-in.
+def suite_cards(recipe: Recipe, source: Source, channels: int) -> dict[str, Card]:
+    """The cards of a recipe by the name its results carry; one that does not fit is replaced by its stand-in.
 
-    channels: of the images. An undefended row, being its own twin, goes without attacks by transfer.
+    channels: of the images.
     """
     cards = guarded(lambda: resolve(recipe.attacks), source, ("attacks",))
     fits = {found.name: partial(found.fit, recipe.threat.norm, recipe.test.ways, channels) for found in cards}
@@ -67,7 +67,7 @@ def suite_cards(recipe: Recipe, source: Source, row: Row, channels: int) -> dict
     if halved and recipe.test.queries < 2:
         problem = f"is 1; the attack {halved!r} needs 2 or more a class, to know some and be judged on the others"
         raise source.error(("test", "queries"), problem)
-    return {name: found for name, found in fitted.items() if row.defense or found.knowledge != "transfer"}
+    return fitted
 
 
 def build_attacks(
@@ -85,10 +85,20 @@ def survivors_only(recipe: Recipe) -> bool:
     return suite is not None and suite.survivors_only
 
 
-def curve_attacks(recipe: Recipe, source: Source) -> dict[str, Attack]:
-    """The attack of a recipe's curve at each of its eps, by the eps."""
+def curve_attacks(recipe: Recipe, source: Source, channels: int) -> dict[str, Attack]:
+    """The attack of a recipe's curve at each of its eps, by the eps; channels: of the images.
+
+    Raises `RobustMetaError` for an attack that does not fit the tasks, moves other than queries, or is by transfer.
+    """
     found = guarded(lambda: card(recipe.curve.attack), source, ("curve", "attack"))
     norm = recipe.threat.norm
+    fitting = guarded(partial(found.fit, norm, recipe.test.ways, channels), source, ("curve", "attack"))
+    if fitting != found:
+        problem = f"is {found.name!r}, which does not fit these tasks; {fitting.name!r} does"
+        raise source.error(("curve", "attack"), problem)
+    if found.target != "query" or found.knowledge == "transfer":
+        problem = f"is {found.name!r}; a curve takes an attack on the queries that needs no twin, as pgd-20-margin"
+        raise source.error(("curve", "attack"), problem)
     threats = {f"{eps:g}": guarded(partial(Threat, norm, eps), source, ("curve", "eps")) for eps in recipe.curve.eps}
     return {eps: guarded(partial(found.build, threat), source, ("curve", "attack")) for eps, threat in threats.items()}
 

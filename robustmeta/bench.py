@@ -69,9 +69,10 @@ def _report(jobs: Sequence[tuple[Job, Measured]]) -> Report:
     for job, found in jobs:
         about = {**about_row(job.recipe, job.row), "audit": job.audit}
         who = {key: about[key] for key in ("row", "learner", "defense")}
+        targets = {name: card.target for name, card in found.cards.items()}
         eps_of = {f"{eps:g}": eps for eps in job.recipe.curve.eps} if found.curve.right else {}
         tables = (
-            result_rows(found.attacked, job.recipe.threat, about, found.cards, found.findings),
+            result_rows(found.attacked, job.recipe.threat, about, found.cards, found.findings, targets),
             episode_rows(found.attacked, who),
             curve_rows(found.curve, job.recipe.curve.attack, eps_of, who),
             audit_rows(found.findings, who),

@@ -158,8 +158,9 @@ def evaluate(
     from robustmeta.bench import evaluate_checkpoint
 
     test = {name: value for name, value in test.items() if value is not None}
+    wanted = [name.strip() for name in attacks.split(",")]
     report = evaluate_checkpoint(
-        checkpoint, attacks.split(",") if "," in attacks else attacks, test, eps=eps, norm=norm, out=out, twin=twin,
+        checkpoint, wanted if "," in attacks else attacks, test, eps=eps, norm=norm, out=out, twin=twin,
         root=data_root, device=_device(device), threads=threads or 1, audit=audit, command=_command(),
     )  # fmt: skip
     _show(report, out, strict)

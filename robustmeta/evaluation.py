@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from robustmeta.attacks.base import Attack, Threat
+from robustmeta.attacks.base import Attack, Threat, traits_of
 from robustmeta.attacks.card import Suite, resolve, suite_of
 from robustmeta.attacks.support.base import SupportAttack
 from robustmeta.audit import PROBED, Finding, full_audit, judge
@@ -16,7 +16,7 @@ from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Learner
 from robustmeta.outcomes import Outcomes
 from robustmeta.rows import result_rows
-from robustmeta.scoring import attack_episodes, traits_of
+from robustmeta.scoring import attack_episodes
 
 AUDITS = ("always", "full")
 
@@ -56,6 +56,7 @@ def evaluate(
         threat, suite = threat or Threat(), suite_of(attacks)
         cards = {card.name: card.fit(threat.norm, tasks.ways, tasks.image_shape[0]) for card in resolve(attacks)}
         attacks = {name: card.build(threat, twin) for name, card in cards.items()}
+    threat.check(tasks.image_shape)
     outcomes = measure(
         learner, tasks, attacks, episodes, seed=tasks.seed, survivors_only=suite is not None and suite.survivors_only
     )
@@ -63,7 +64,8 @@ def evaluate(
     if audit == "full":
         findings += full_audit(learner, tasks, attacks, threat, twin=twin, seed=tasks.seed)
     about = {**_about(learner, tasks, suite), "audit": audit}
-    rows = result_rows(outcomes, threat, about, cards, findings)
+    targets = {name: traits_of(attack).target for name, attack in attacks.items()}
+    rows = result_rows(outcomes, threat, about, cards, findings, targets)
     rows.attrs["findings"] = findings
     return rows
 

@@ -56,8 +56,10 @@ class Job:
 
     def check_attacks(self) -> None:
         """Raise the `RobustMetaError` that evaluation would end in, before it has begun."""
-        curve_attacks(self.recipe, self.source)
-        if self.by_transfer and self.twin_checkpoint is None:
+        shape = self.test_tasks().image_shape
+        guarded(partial(self.recipe.threat.check, shape), self.source, ("threat",))
+        curve_attacks(self.recipe, self.source, shape[0])
+        if self.row.defense and self.by_transfer and self.twin_checkpoint is None:
             raise self.source.error(
                 ("attacks",),
                 f"an attack by transfer needs the undefended twin of {self.row.name!r}; give a row of the same learner "
@@ -113,7 +115,7 @@ class Job:
     @property
     def cards(self) -> dict[str, Card]:
         """The cards of the row's attacks, by the name its results carry."""
-        return suite_cards(self.recipe, self.source, self.row, self.test_tasks().image_shape[0])
+        return suite_cards(self.recipe, self.source, self.test_tasks().image_shape[0])
 
     @property
     def by_transfer(self) -> bool:
@@ -122,7 +124,7 @@ class Job:
 
     @property
     def twin_checkpoint(self) -> Path | None:
-        """Where the row's undefended twin is kept; None for a row without one, and for an undefended row."""
+        """Where the row's undefended twin is kept; None for a row without one, and for one that is its own."""
         if not self.row.defense or self.twin is not None:
             return self.twin
         row = self.recipe.twin_of(self.row)

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from robustmeta.assembly import build_attacks, curve_attacks, survivors_only
 from robustmeta.attacks.base import Attack
 from robustmeta.attacks.card import Card
 from robustmeta.attacks.support.base import SupportAttack
-from robustmeta.audit import Finding, full_audit
+from robustmeta.audit import FULL, Finding, full_audit
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.errors import RobustMetaError
 from robustmeta.evaluation import judged, measure
@@ -20,8 +20,12 @@ from robustmeta.job import Job
 from robustmeta.learners import Learner
 from robustmeta.outcomes import Outcomes
 from robustmeta.recipe import Recipe
+from robustmeta.rows import versions
 
 Attacks = Mapping[str, Attack | SupportAttack]
+
+ON_CURVE = ("B01", "B02", "B04", "B06", "B08")
+"""What is judged of the attacks along the curve: whether they did what attacks do."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +47,11 @@ def train_and_measure(job: Job) -> Measured:
 
 
 def measured(job: Job, learner: Learner, curve: bool = True) -> Measured:
-    """The learner's outcomes under the row's attacks, the audit of them and, with `curve`, outcomes along the curve."""
-    recipe, twin = job.recipe, _twin(job)
-    attacks = build_attacks(recipe, job.source, job.cards, twin)
+    """The learner's outcomes under the row's attacks and, with `curve`, along the recipe's curve; the audit of them."""
+    recipe, cards = job.recipe, job.cards
+    twin = _twin(job)
+    own = learner if job.by_transfer and not job.row.defense else None  # an undefended learner is its own twin
+    attacks = build_attacks(recipe, job.source, cards, twin or own)
     settings = {"survivors_only": survivors_only(recipe)}
     attacked = _measure(job, "attack", attacks, recipe.test.episodes, (learner, twin), settings)
     findings = judged(attacked, attacks, recipe.threat, recipe.test.ways)
@@ -54,8 +60,16 @@ def measured(job: Job, learner: Learner, curve: bool = True) -> Measured:
     along = Outcomes()
     if curve:
         episodes = min(recipe.curve.episodes, recipe.test.episodes)
-        along = _measure(job, "curve", curve_attacks(recipe, job.source), episodes, (learner,), {"probed": 0})
-    return Measured(attacked, along, findings, job.cards)
+        at_eps = curve_attacks(recipe, job.source, job.test_tasks().image_shape[0])
+        along = _measure(job, "curve", at_eps, episodes, (learner, None), {"probed": 0})
+        findings += _on_curve(judged(along, at_eps, recipe.threat, recipe.test.ways))
+    return Measured(attacked, along, findings, cards)
+
+
+def _on_curve(findings: Sequence[Finding]) -> list[Finding]:
+    """What went wrong along the curve, where accuracies are drawn and not flagged, as findings on its points."""
+    faults = [found for found in findings if found.code in ON_CURVE and found.verdict != "pass"]
+    return [replace(found, subject=f"the curve at eps {found.subject}") for found in faults]
 
 
 def _measure(
@@ -63,11 +77,10 @@ def _measure(
     stage: str,
     attacks: Attacks,
     episodes: int,
-    learners: tuple[Learner | None, ...],
+    learners: tuple[Learner, Learner | None],
     settings: dict[str, Any],
 ) -> Outcomes:
-    kept = _kept(job, f"{stage}-{job.recipe.hash}-{_digest(attacks, *learners)}.npz")
-    assert learners[0] is not None
+    kept = _kept(job, f"{stage}-{job.recipe.hash}-{_digest(attacks, learners, settings)}.npz")
     with job.bar(stage, episodes) as bar:
 
         def report(done: int) -> None:
@@ -78,11 +91,14 @@ def _measure(
 
 
 def _full_audit(job: Job, attacks: Attacks, learner: Learner, twin: Learner | None) -> list[Finding]:
-    kept = _kept(job, f"audit-{job.recipe.hash}-{_digest(attacks, learner, twin)}.json")
+    kept = _kept(job, f"audit-{job.recipe.hash}-{_digest(attacks, (learner, twin), {})}.json")
     if kept.exists():
         return [Finding(**found) for found in json.loads(kept.read_text(encoding="utf-8"))]
     threat, seed = job.recipe.threat, job.recipe.test.seed
-    findings = full_audit(learner, job.test_tasks(), attacks, threat, twin=twin, seed=seed)
+    with job.bar("audit", len(FULL)) as bar:
+        findings = full_audit(
+            learner, job.test_tasks(), attacks, threat, twin=twin, seed=seed, report=lambda code: bar.update()
+        )
     with whole_file(kept) as part:
         part.write_text(json.dumps([asdict(found) for found in findings]), encoding="utf-8")
     return findings
@@ -107,9 +123,9 @@ def _kept(job: Job, name: str) -> Path:
     return job.out / "progress" / f"{job.row.name}-{name}"
 
 
-def _digest(attacks: Attacks, *learners: Learner | None) -> str:
-    """Eight digits that change with any weight or setting of an attack, so that no stale outcome is gone on with."""
-    seen = hashlib.sha256(repr(attacks).encode())
+def _digest(attacks: Attacks, learners: Sequence[Learner | None], settings: Mapping[str, Any]) -> str:
+    """Eight digits that change with any weight, setting or version, so that no stale outcome is gone on with."""
+    seen = hashlib.sha256(repr((attacks, settings, versions())).encode())
     for learner in filter(None, learners):
         for name, weight in learner.state_dict().items():
             seen.update(name.encode() + weight.cpu().numpy().tobytes())

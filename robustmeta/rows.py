@@ -28,23 +28,33 @@ def result_rows(
     about: Mapping[str, Any],
     cards: Mapping[str, Card],
     findings: Sequence[Finding] = (),
+    targets: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """One row an attack, `clean` first and `worst` last, with intervals over episodes.
 
     about: what all rows share, as learner, defense, data and versions. cards: the card that ran under each
     attack's name; where it is another's, standing in, the row's flags say so, before the codes of those `findings`
-    of the audit that warn or fail. `target` is what the card moves, `query` where there is no card.
+    of the audit that warn or fail; the row `worst` has the flags of all attacks it is taken over. targets: what each
+    attack moves, `query` where nothing else is said.
     Accuracies are fractions; `drop` is clean minus attacked accuracy, its interval paired episode by episode.
     `largest` is the largest perturbation that the caller measured, in the threat's norm. `seconds`, `forwards` and
-    `backwards` are costs, the last two in images passed through the attacked classifier.
+    `backwards` are costs, the last two in images passed through the adapted classifiers (of a transfer, the twin's); an
+    adaptation counts its support once, however many steps it takes inside.
     """
+    targets = targets or {}
+    elsewhere = [name for name, target in targets.items() if target != "query"]
+
+    stood_in = {name: f"stand-in:{card.name}" for name, card in cards.items() if card.name != name}
+
+    def raised(row: str) -> str:
+        own = [flag for name, flag in stood_in.items() if name == row or (row == "worst" and name not in elsewhere)]
+        return ",".join(filter(None, [*dict.fromkeys(own), flags(findings, row, elsewhere)]))
+
     clean = outcomes.right["clean"].mean(1)
     rows = []
     for name, right in outcomes.right.items():
         accuracy, ci95 = mean_interval(right.mean(1))
         drop, drop_ci95 = mean_interval(clean - right.mean(1))
-        card = cards.get(name)
-        stand_in = f"stand-in:{card.name}" if card and card.name != name else ""
         rows.append(
             {
                 **about,
@@ -53,13 +63,13 @@ def result_rows(
                 "threat_norm": threat.norm,
                 "eps": 0.0 if name == "clean" else threat.eps,
                 "attack": name,
-                "target": card.target if card else "" if name == "clean" else "query",
+                "target": "" if name == "clean" else targets.get(name, "query"),
                 "accuracy": accuracy,
                 "ci95": ci95,
                 "drop": drop,
                 "drop_ci95": drop_ci95,
-                "flags": ",".join(filter(None, [stand_in, flags(findings, name)])),
-                "card": card.hash if card else "",
+                "flags": raised(name),
+                "card": cards[name].hash if name in cards else "",
                 "largest": outcomes.largest[name],
                 "forwards": outcomes.forwards[name],
                 "backwards": outcomes.backwards[name],

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustmeta.attacks.base import Attack, Crafted, Traits, craft, held
+from robustmeta.attacks.base import Attack, Crafted, EpisodeAttack, craft, held, traits_of
 from robustmeta.attacks.meter import Meter, Metered, MeteredLearner
 from robustmeta.attacks.support.base import CraftedSupport, SupportAttack, craft_support, folds, with_columns
 from robustmeta.audit import Snapshot, Watched, probe
@@ -45,7 +45,7 @@ def attack_episodes(
     counts the ones it leaves; transductive classifiers, whose queries depend on each other, meet all.
     probed: also ask the classifiers and attacks what the audit wants to know, at some cost.
     Random streams hang on (seed, attack, episode), so a row does not depend on the episodes or attacks beside it,
-    but for the rounding of floating point.
+    but for the rounding of floating point and, with `survivors_only`, for which queries are left.
 
     An attack that raises an exception counts as one that moved nothing, which the audit says; only a
     `RobustMetaError` and a lack of memory end the evaluation.
@@ -61,12 +61,6 @@ def attack_episodes(
     if any(map(on_queries, attacks.values())):
         scored.worst([name for name, attack in attacks.items() if on_queries(attack)])
     return scored.outcomes
-
-
-def traits_of(attack: object) -> Traits:
-    """What an attack says of itself; a white-box attack on queries unless it says other."""
-    traits: Traits = getattr(attack, "traits", Traits())
-    return traits
 
 
 def on_queries(attack: object) -> bool:
@@ -107,7 +101,7 @@ class _Scored:
         classifier, seeds = Metered(watched or self.classifier, meter), self._seeds(name)
 
         def run() -> Crafted:
-            bound: Attack = attack.bound(batch) if hasattr(attack, "bound") else attack
+            bound = attack.bound(batch, meter) if isinstance(attack, EpisodeAttack) else attack
             if self.survivors_only and self.classifier.inductive and bound is attack:
                 return held(attack.threat, self._task_by_task(bound, classifier, seeds), batch.query_x)
             return held(attack.threat, bound(classifier, batch.query_x, batch.query_y, seeds), batch.query_x)
@@ -140,12 +134,10 @@ class _Scored:
             largest = max(largest, attack.threat.size(crafted.images - crafted.base).max().item())
         self._note(name, right, begun, meter, largest)
 
-    def worst(self, on_queries: Sequence[str]) -> None:
-        outcomes = self.outcomes
-        right = np.logical_and.reduce([outcomes.right[name] for name in ("clean", *on_queries)])
-        outcomes.right["worst"] = right
-        outcomes.largest["worst"] = max(outcomes.largest[name] for name in on_queries)
-        together = ("clean", *on_queries)
+    def worst(self, attacks: Sequence[str]) -> None:
+        outcomes, together = self.outcomes, ("clean", *attacks)
+        outcomes.right["worst"] = np.logical_and.reduce([outcomes.right[name] for name in together])
+        outcomes.largest["worst"] = max(outcomes.largest[name] for name in attacks)
         outcomes.seconds["worst"] = sum(outcomes.seconds[name] for name in together)
         outcomes.forwards["worst"] = sum(outcomes.forwards[name] for name in together)
         outcomes.backwards["worst"] = sum(outcomes.backwards[name] for name in together)
@@ -210,8 +202,9 @@ class _Scored:
 
 @torch.no_grad()
 def right_of(classifier: Classifier, images: Tensor, labels: Tensor) -> Tensor:
-    """Which of the images `[T, Q, C, H, W]` a classifier gives their labels: bool `[T, Q]`."""
-    right: Tensor = classifier(images).argmax(-1) == labels
+    """Which of the images `[T, Q, C, H, W]` a classifier gives their labels, bool `[T, Q]`; NaN is no answer."""
+    logits = classifier(images)
+    right: Tensor = (logits.argmax(-1) == labels) & logits.isfinite().all(-1)
     return right
 
 

@@ -1,5 +1,6 @@
 """From a recipe to its parts: what it names is what is made, and every wrong name is told with its line."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -73,25 +74,35 @@ def test_initial_weights_hang_on_the_training_seed_alone():
 def test_attacks_and_curve_are_those_of_the_cards():
     recipe, source = read(TEXT, "mine.yaml")
     threat = Threat("Linf", 8 / 255)
-    cards = suite_cards(recipe, source, recipe.rows[0], 1)
+    cards = suite_cards(recipe, source, 1)
     assert cards == {name: card(name) for name in ("pgd-20", "square-1000")}
     assert build_attacks(recipe, source, cards, None) == {name: card(name).build(threat) for name in cards}
-    pgd = card("pgd-50")
-    assert curve_attacks(recipe, source) == {"0": pgd.build(Threat("Linf", 0)), "0.1": pgd.build(Threat("Linf", 0.1))}
+    at_eps = {eps: card("pgd-50").build(Threat("Linf", float(eps))) for eps in ("0", "0.1")}
+    assert curve_attacks(recipe, source, 1) == at_eps
 
 
 def test_a_card_that_does_not_fit_is_replaced_under_its_own_name():
     recipe, source = read(TEXT.replace("Linf", "L2").replace("square-1000", "mifgsm"), "mine.yaml")
-    assert {name: found.name for name, found in suite_cards(recipe, source, recipe.rows[0], 1).items()} == {
+    assert {name: found.name for name, found in suite_cards(recipe, source, 1).items()} == {
         "pgd-20": "pgd-20",
         "mifgsm": "pgd-50",
     }
 
 
-def test_an_attack_by_transfer_is_for_defended_rows() -> None:
-    recipe, source = read(TEXT.replace("square-1000", "transfer-pgd-50"), "mine.yaml")
-    plain, defended = (suite_cards(recipe, source, row, 1) for row in recipe.rows)
-    assert (list(plain), list(defended)) == (["pgd-20"], ["pgd-20", "transfer-pgd-50"])
+@pytest.mark.parametrize(
+    ("attack", "message"),
+    [
+        ("poison-20", "is 'poison-20'; a curve takes an attack on the queries"),
+        ("transfer-pgd-50", "is 'transfer-pgd-50'; a curve takes an attack on the queries that needs no twin"),
+        ("tifgsm", "is 'tifgsm', which does not fit these tasks; 'mifgsm' does"),
+        ("apgd-t-100", "is 'apgd-t-100', which does not fit these tasks; 'pgd-100-margin' does"),
+    ],
+)
+def test_a_curve_takes_an_attack_that_fits(attack, message) -> None:
+    recipe, source = read(TEXT, "mine.yaml")
+    recipe = replace(recipe, curve=replace(recipe.curve, attack=attack))
+    with pytest.raises(RobustMetaError, match=f"curve.attack: {re.escape(message)}"):
+        curve_attacks(recipe, source, 1)
 
 
 def test_a_suite_on_survivors_is_known_by_its_name_alone() -> None:
@@ -150,7 +161,7 @@ def test_a_wrong_learner_is_told_with_its_line(old, new, message):
 )
 def test_a_wrong_attack_is_told_with_its_line(old, new, message):
     def made(recipe, source):
-        return curve_attacks(recipe, source), suite_cards(recipe, source, recipe.rows[0], 1)
+        return curve_attacks(recipe, source, 1), suite_cards(recipe, source, 1)
 
     assert TEXT.count(old) == 1
     recipe, source = read(TEXT.replace(old, new), "mine.yaml")
@@ -198,4 +209,4 @@ def test_an_attack_on_the_support_needs_queries_to_be_judged_on() -> None:
     recipe, source = read(TEXT.replace("square-1000", "poison-20"), "mine.yaml")
     recipe = replace(recipe, test=replace(recipe.test, queries=1))
     with pytest.raises(RobustMetaError, match=r"mine.yaml:\d+: test.queries: is 1; the attack 'poison-20' needs 2"):
-        suite_cards(recipe, source, recipe.rows[0], 1)
+        suite_cards(recipe, source, 1)

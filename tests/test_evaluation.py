@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from robustmeta.attacks.base import Threat
-from robustmeta.attacks.card import card
+from robustmeta.attacks.card import card, names
 from robustmeta.attacks.projected_gradient import FGSM, PGD
 from robustmeta.errors import RobustMetaError
 from robustmeta.evaluation import evaluate, measure
@@ -112,3 +112,32 @@ def test_what_cannot_be_evaluated_is_refused(learner, episodes) -> None:
         evaluate(learner(), episodes(), "quick", 1)
     with pytest.raises(RobustMetaError, match="unknown attack or suite 'pgd-5'; did you mean 'pgd-50'"):
         evaluate(learner(), episodes(), "pgd-5", 2)
+    with pytest.raises(RobustMetaError, match="unknown audit 'fulll'; did you mean 'full'"):
+        evaluate(learner(), episodes(), "quick", 2, audit="fulll")
+    with pytest.raises(RobustMetaError, match=r"eps is 128 in L2, in pixel units from 0 to 1; images of 1x16x16"):
+        evaluate(learner(), episodes(), "quick", 2, threat=Threat("L2", 128))
+
+
+def test_an_attack_on_the_support_from_python_is_labelled_so(learner, episodes) -> None:
+    threat = Threat("Linf", 0.05)
+    table = evaluate(learner(), episodes(), {"mine": card("poison-20").build(threat), "pgd": PGD(0.05, 2)}, 2)
+    assert dict(zip(table["attack"], table["target"], strict=True)) == {
+        "clean": "", "mine": "support", "pgd": "query", "worst": "query",
+    }  # fmt: skip
+
+
+SLOW = ("square-5000", "square-1000", "spsa")  # of kin to cards that are run; told of apart
+
+
+@pytest.mark.parametrize("norm", ["Linf", "L2"])
+def test_no_shipped_card_fails_a_check_on_what_attacks_do(learner, episodes, norm) -> None:
+    made, threat = learner("protonet", "running"), Threat(norm, {"Linf": 0.1, "L2": 1.5}[norm])
+    every = [card(name) for name in names() if name not in SLOW and card(name).fewest_ways <= 3]
+    fitting = [
+        found.name for found in every if norm in found.norm and found.channels is None and found.fewest_ways <= 3
+    ]
+    assert len(fitting) > 12
+    table = evaluate(made, episodes(queries=2), fitting, 2, threat=threat, twin=learner("protonet", "running", seed=1))
+    failed = [found for found in table.attrs["findings"] if found.code[0] == "B" and found.verdict == "fail"]
+    assert not failed
+    assert len(table) == len(fitting) + 2

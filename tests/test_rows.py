@@ -85,7 +85,7 @@ def test_a_card_is_told_by_its_hash_and_a_stand_in_by_a_flag(outcomes):
     assert rows["flags"].tolist() == ["", "", ""]
     assert rows.card.tolist() == ["", fits.hash, ""]
     rows = result_rows(outcomes, Threat("L2", 2.0), ABOUT, {"mifgsm": stands_in})
-    assert rows["flags"].tolist() == ["", "stand-in:pgd-50", ""]
+    assert rows["flags"].tolist() == ["", "stand-in:pgd-50", "stand-in:pgd-50"]
     assert rows.card.tolist() == ["", card("pgd-50").hash, ""]
 
 
@@ -96,13 +96,16 @@ def test_the_codes_of_the_audit_stand_behind_a_stand_in(outcomes):
         Finding("B01", "pass", "mifgsm", 0.0, 0.0, "none"),
     ]
     rows = result_rows(outcomes, Threat("L2", 2.0), ABOUT, {"mifgsm": card("mifgsm").fit("L2", 5)}, findings)
-    assert rows["flags"].tolist() == ["G02:fail", "stand-in:pgd-50,G02:fail,S08:warn", "G02:fail,S08:warn"]
+    both = "stand-in:pgd-50,G02:fail,S08:warn"
+    assert rows["flags"].tolist() == ["G02:fail", both, both]
+    rows = result_rows(outcomes, Threat(), ABOUT, {}, findings, {"mifgsm": "support"})
+    assert rows["flags"].tolist() == ["G02:fail", "G02:fail,S08:warn", "G02:fail"]  # no part of the worst case
     assert result_rows(outcomes, Threat(), ABOUT, {}, findings)["flags"].tolist()[1] == "G02:fail,S08:warn"
 
 
 def test_a_row_says_what_its_attack_moves(outcomes):
     assert result_rows(outcomes, Threat(), ABOUT, {})["target"].tolist() == ["", "query", "query"]
-    rows = result_rows(outcomes, Threat(), ABOUT, {"mifgsm": card("poison-20")})
+    rows = result_rows(outcomes, Threat(), ABOUT, {}, targets={"mifgsm": "support"})
     assert rows["target"].tolist() == ["", "support", "query"]
 
 

@@ -226,6 +226,15 @@ def test_an_attack_that_raises_moved_nothing_and_the_others_go_on(readable) -> N
     assert outcomes.errors == {"B04/broken": "RuntimeError: no such layer"}
 
 
+def test_no_number_is_no_answer(readable) -> None:
+    class Broken(Reader):
+        def forward(self, query_x: Tensor) -> Tensor:
+            return torch.where(query_x[..., :1, 0, 0] == 0.25, torch.nan, super().forward(query_x))
+
+    outcomes = attack_episodes(Adapting(Broken()), readable, {"to nowhere": Write(0.25, slice(0, 1))}, 0)
+    assert right(outcomes, "to nowhere") == [[0, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1]]
+
+
 @pytest.mark.parametrize("error", [RobustMetaError, MemoryError, KeyboardInterrupt])
 def test_what_is_no_fault_of_the_attack_ends_the_evaluation(readable, error) -> None:
     with pytest.raises(error):

@@ -1,5 +1,7 @@
 """What every attack is: a callable inside a threat model, whose caller clips, measures and scores."""
 
+import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -8,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robustmeta.attacks.meter import Meter
+from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Classifier
 
@@ -47,6 +51,15 @@ class Threat:
             moved = images + delta * _per_image(self.eps / self.size(delta).clamp_min(1e-12)).clamp_max(1)
         return moved.clamp(0, 1)
 
+    def check(self, image_shape: tuple[int, int, int]) -> None:
+        """Raise `RobustMetaError` if no two images of `(C, H, W)` in [0, 1] are as far apart as eps."""
+        farthest = math.sqrt(math.prod(image_shape)) if self.norm == "L2" else 1.0
+        if self.eps > farthest:
+            raise RobustMetaError(
+                f"eps is {self.eps:g} in {self.norm}, in pixel units from 0 to 1; images of "
+                f"{'x'.join(map(str, image_shape))} are at most {farthest:g} apart"
+            )
+
     def scaled(self, factor: float) -> "Threat":
         """The same norm with eps times `factor`."""
         return replace(self, eps=self.eps * factor)
@@ -64,6 +77,14 @@ class Traits:
     knowledge: str = "white-box"
     loss: str = "other"
     steps: int = 1
+
+
+class EpisodeAttack(ABC):
+    """An attack that needs more of its tasks than their queries, and is bound to them before it is called."""
+
+    @abstractmethod
+    def bound(self, batch: EpisodeBatch, meter: Meter) -> "Attack":
+        """The attack on the tasks of `batch`; what it classifies elsewhere is counted by `meter`."""
 
 
 class Attack(Protocol):
@@ -87,6 +108,12 @@ class Attack(Protocol):
     ) -> Tensor:
         """Images `[T, Q, C, H, W]` moved against `classifier`, for labels `[T, Q]`."""
         ...
+
+
+def traits_of(attack: object) -> Traits:
+    """What an attack says of itself; a white-box attack on queries unless it says other."""
+    traits: Traits = getattr(attack, "traits", Traits())
+    return traits
 
 
 @dataclass(frozen=True)

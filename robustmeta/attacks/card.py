@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from robustmeta.attacks import noise, projected_gradient, torchattacks_adapter  # noqa: F401 - they register engines
-from robustmeta.attacks.base import Attack, Threat
+from robustmeta.attacks.base import Attack, Threat, traits_of
 from robustmeta.attacks.card_file import SUITE, CardFile, is_path, is_suite, keys_of_card, read, shipped
 from robustmeta.attacks.engine import builder
 from robustmeta.errors import RobustMetaError, unknown
@@ -61,6 +61,11 @@ class Card(CardFile):
             attack = make_attack(threat, **self.parameters, **given)
         except RobustMetaError as error:
             raise self.file.error(self._blamed(str(error)), str(error)) from error
+        for key, engines in (("target", traits_of(attack).target), ("knowledge", traits_of(attack).knowledge)):
+            if getattr(self, key) != engines:
+                raise self.file.error((key,), f"is {getattr(self, key)}; the engine {self.engine} is {engines}")
+        if self.safe_in_training and (self.target, self.knowledge) != ("query", "white-box"):
+            raise self.file.error(("safe_in_training",), "is true; only a white-box attack on queries is safe")
         ways, channels = getattr(attack, "fewest_ways", 2), getattr(attack, "channels", None)
         if self.fewest_ways < ways:
             raise self.file.error(("fewest_ways",), f"is {self.fewest_ways}; these parameters need {ways} or more")

@@ -122,6 +122,7 @@ class TorchAttack:
         moved = torch.stack([self._task(FrozenTask(classifier, i, x.device), x, y, seed) for i, x, y, seed in tasks])
         if not self._class.minimum_norm:
             return moved
+        moved = moved.clamp(0, 1)  # EAD leaves the range by a rounding of its own clamp
         beyond = self.threat.size(moved - images) > self.threat.eps
         return torch.where(beyond[..., None, None, None], images, moved)
 

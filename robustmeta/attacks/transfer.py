@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from robustmeta.attacks.base import Attack, Threat, Traits
+from robustmeta.attacks.base import Attack, EpisodeAttack, Threat, Traits, traits_of
 from robustmeta.attacks.card import card
 from robustmeta.attacks.engine import ENGINES
+from robustmeta.attacks.meter import Meter, MeteredLearner
 from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
@@ -15,18 +16,21 @@ from robustmeta.learners.base import Classifier, Learner
 
 
 @dataclass(frozen=True)
-class Transfer:
+class Transfer(EpisodeAttack):
     """Transfer from another learner (Papernot, McDaniel & Goodfellow, 2016).
 
     x_adv = attack(A(twin, support), x, y), scored by A(learner, support): the same episodes, other weights.
 
     attack: what crafts the images, against the twin. twin: a learner, commonly the undefended one of the same backbone.
+    fewest_ways, channels: of the tasks and images that the attack can do; None for any channels.
 
     Deviates from the paper, which trained a substitute on the target's answers, in that the twin never saw them.
     """
 
     attack: Attack
     twin: Learner = field(repr=False)
+    fewest_ways: int = 2
+    channels: int | None = None
 
     @property
     def threat(self) -> Threat:
@@ -36,22 +40,22 @@ class Transfer:
     @property
     def traits(self) -> Traits:
         """Those of the attack inside, with the knowledge `transfer`."""
-        return replace(getattr(self.attack, "traits", Traits()), knowledge="transfer")
+        return replace(traits_of(self.attack), knowledge="transfer")
 
     def scaled(self, factor: float) -> "Transfer":
         """The same transfer with the attack's eps times `factor`."""
         return replace(self, attack=self.attack.scaled(factor))  # type: ignore[attr-defined]
 
-    def bound(self, batch: EpisodeBatch) -> Attack:
-        """The attack on the tasks of `batch`, whose supports the twin is adapted to."""
-        classifier = self.twin.eval().adapt(batch.support_x, batch.support_y).detach()
-        return _Bound(self.attack, classifier)
+    def bound(self, batch: EpisodeBatch, meter: Meter) -> Attack:
+        """The attack on the tasks of `batch`, whose supports the twin is adapted to; `meter` counts the twin's use."""
+        twin = MeteredLearner(self.twin.eval(), meter)
+        return _Bound(self.attack, twin.adapt(batch.support_x, batch.support_y).detach())
 
     def __call__(
         self, classifier: Classifier, images: Tensor, labels: Tensor, seeds: Sequence[int] | None = None
     ) -> Tensor:
-        """Raises `RobustMetaError`: a transfer needs the support, so it is called as `bound(batch)`."""
-        raise RobustMetaError("a transfer attack needs the support of its tasks; call attack.bound(batch)(...)")
+        """Raises `RobustMetaError`: a transfer needs the support, so it is called as `bound(batch, meter)`."""
+        raise RobustMetaError("a transfer attack needs the support of its tasks; call attack.bound(batch, meter)(...)")
 
 
 @dataclass(frozen=True)
@@ -73,11 +77,14 @@ class _Bound:
 def transfer(threat: Threat, *, attack: str, twin: Learner | None = None) -> Attack:
     """The transfer attack of a card whose `attack` names another card, crafted to the highest loss.
 
-    Raises `RobustMetaError` if there is no twin.
+    Raises `RobustMetaError` if there is no twin, or if the other card is not of a white-box attack on queries.
     """
-    inner = card(attack).build(threat)
+    found = card(attack)
+    if (found.target, found.knowledge) != ("query", "white-box"):
+        raise RobustMetaError(f"a transfer of {attack!r} cannot be: it takes a white-box attack on queries, as pgd-50")
+    inner = found.build(threat)
     if isinstance(inner, ProjectedGradient):
         inner = replace(inner, until_fooled=False)  # what barely fools the twin seldom fools another
     if twin is None:
         raise RobustMetaError(f"a transfer of {attack!r} needs the undefended twin of the learner; give a twin")
-    return Transfer(inner, twin)
+    return Transfer(inner, twin, found.fewest_ways, found.channels)

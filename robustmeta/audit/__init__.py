@@ -1,7 +1,7 @@
 """The audit: checks that catch robust accuracy which is none."""
 
 from robustmeta.audit.finding import CODES, Finding, flags, lines
-from robustmeta.audit.full import AUDITED, full_audit
+from robustmeta.audit.full import AUDITED, FULL, full_audit
 from robustmeta.audit.judge import judge
 from robustmeta.audit.probe import PROBED, probe
 from robustmeta.audit.snapshot import Snapshot
@@ -10,6 +10,7 @@ from robustmeta.audit.watched import Watched
 __all__ = [
     "AUDITED",
     "CODES",
+    "FULL",
     "PROBED",
     "Finding",
     "Snapshot",

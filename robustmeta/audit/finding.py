@@ -1,6 +1,6 @@
 """What a check of the audit says, and how it is printed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 VERDICTS = ("pass", "warn", "fail")
@@ -84,12 +84,17 @@ def worst(findings: Iterable[Finding]) -> Finding:
     return max(findings, key=lambda found: (VERDICTS.index(found.verdict), found.evidence))
 
 
-def flags(findings: Iterable[Finding], attack: str) -> str:
+def flags(findings: Iterable[Finding], attack: str, elsewhere: Container[str] = ()) -> str:
     """What the row of an attack holds in its `flags` column, as `G02:fail,S07:warn`; passes are no flags.
 
-    A row has the findings on the learner and on its own attack; `worst` has all of them.
+    A row has the findings on the learner and on its own attack; `worst` has all but those on the attacks `elsewhere`,
+    which are no part of it.
     """
-    of_row = [found for found in findings if attack == "worst" or found.subject in ("", attack)]
+    of_row = [
+        found
+        for found in findings
+        if found.subject in ("", attack) or (attack == "worst" and found.subject not in elsewhere)
+    ]
     verdicts = {code: worst(of_code).verdict for code, of_code in _by_code(of_row).items()}
     return ",".join(f"{code}:{verdict}" for code, verdict in verdicts.items() if verdict != "pass")
 
@@ -97,14 +102,17 @@ def flags(findings: Iterable[Finding], attack: str) -> str:
 def lines(findings_by_row: Mapping[str, Sequence[Finding]]) -> list[str]:
     """What is printed under a table whose rows, by their names, have these findings.
 
-    One line a code, its verdict the worst of all; below a warning or failure, a line for each row and attack it is of.
+    One line a code, its verdict the worst of all; a pass with the largest evidence there was and whose it is, and below
+    a warning or failure, a line for each row and attack it is of.
     """
     printed = []
     for code, of_code in _by_code(found for findings in findings_by_row.values() for found in findings).items():
         whole = worst(of_code)
         head = f"[{whole.verdict}] {code} {CODES[code]}"
         if whole.verdict == "pass":
-            printed.append(f"{head}: {whole.text}")
+            row = next(row for row, findings in findings_by_row.items() if any(found is whole for found in findings))
+            whose = ", ".join(filter(None, [row if len(findings_by_row) > 1 else "", whole.subject]))
+            printed.append(f"{head}: {whole.text}" + f" ({whose})" * bool(whose))
             continue
         printed.append(head)
         for row, findings in findings_by_row.items():

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from robustmeta.attacks.base import Attack, Threat, Traits
+from robustmeta.attacks.base import Attack, Threat, traits_of
 from robustmeta.audit import exhaustion, rivals, sweep
 from robustmeta.audit.finding import CODES, Finding
 from robustmeta.audit.inquiry import Inquiry
@@ -15,7 +15,7 @@ AUDITED = 5
 """Episodes of the full audit: 375 queries of the usual tasks, so that a point of accuracy is about four of them."""
 
 # What gradients find comes first, and then what is held against it.
-CHECKS = {
+FULL = {
     "S01": sweep.full_range,
     "S02": sweep.monotone,
     "S04": exhaustion.exhausted,  # and S06
@@ -49,7 +49,7 @@ def full_audit(
     gradients = {name: attack for name, attack in attacks.items() if _with_gradients(attack)}
     inquiry = Inquiry(trial, other, gradients, threat, tasks.ways, learner.defense)
     found: list[Finding] = []
-    for code, check in CHECKS.items():
+    for code, check in FULL.items():
         if report:
             report(code)
         found += check(inquiry)
@@ -58,5 +58,4 @@ def full_audit(
 
 
 def _with_gradients(attack: Attack) -> bool:
-    traits: Traits = getattr(attack, "traits", Traits())
-    return traits.target == "query" and traits.knowledge == "white-box"
+    return (traits_of(attack).target, traits_of(attack).knowledge) == ("query", "white-box")

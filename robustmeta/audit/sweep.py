@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from robustmeta.attacks.base import Attack, Threat, Traits
+from robustmeta.attacks.base import Attack, Threat, traits_of
 from robustmeta.audit.finding import Finding, graded
 from robustmeta.audit.inquiry import Inquiry, accuracy
 
@@ -50,7 +50,7 @@ def _judged(inquiry: Inquiry, name: str, attack: Attack, curve: list[tuple[str, 
     values = [value for _, value in curve]
     if len(set(values[1:])) == 1 and values[1] > 0 and _ignores_eps(inquiry, attack, values[1]):
         return graded("S02", name, 1.0, f"{text}, and the same where any image is allowed", fail=0)
-    if getattr(attack, "traits", Traits()).steps == 1:  # whose step at a large eps may well go too far
+    if traits_of(attack).steps == 1:  # whose step at a large eps may well go too far
         return graded("S02", name, 0.0, text, fail=0)
     rise = max(later - min(values[: at + 1]) for at, later in enumerate(values))
     return graded("S02", name, rise, text, warn=RISE, fail=BROKEN)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustmeta.attacks.base import Attack, held
+from robustmeta.attacks.base import Attack, EpisodeAttack, held
+from robustmeta.attacks.meter import Meter
 from robustmeta.episodes import EpisodeBatch, Episodes
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner
@@ -78,7 +79,7 @@ class Trial:
     def moved(attack: Attack, part: Part, classifier: Classifier | None = None) -> Tensor:
         """The queries of a part `[T, Q, C, H, W]` under an attack, held to its threat."""
         batch = part.batch
-        bound: Attack = attack.bound(batch) if hasattr(attack, "bound") else attack
+        bound = attack.bound(batch, Meter()) if isinstance(attack, EpisodeAttack) else attack
         with torch.enable_grad():
             moved = bound(classifier or part.classifier, batch.query_x, batch.query_y, part.seeds)
         return held(attack.threat, moved, batch.query_x).images
@@ -86,5 +87,6 @@ class Trial:
 
 @torch.no_grad()
 def _right(classifier: Classifier, images: Tensor, labels: Tensor) -> Tensor:
-    right: Tensor = classifier(images).argmax(-1) == labels
+    logits = classifier(images)
+    right: Tensor = (logits.argmax(-1) == labels) & logits.isfinite().all(-1)
     return right

@@ -52,8 +52,7 @@ def comparison(results: pd.DataFrame, value: str = "accuracy", interval: str = "
     )
     raised = flags(rows)
     if value == "accuracy" and "audit" in rows.columns and (rows["attack"] == WORST).sum() > 1:
-        failed = {name for name, codes in raised.items() if any(code.endswith(":fail") for code in codes)}
-        frame["rank"] = _ranks(rows, names, failed)
+        frame["rank"] = _ranks(rows, names)
     if raised:
         frame["flags"] = [_spell(raised.get(name, {})) for name in names]
     return frame
@@ -68,9 +67,9 @@ def _title(results: pd.DataFrame, attack: str) -> str:
     return attack if target in ("", "query") else f"{attack} ({TARGETS.get(target, target)})"
 
 
-def _ranks(rows: pd.DataFrame, names: list[str], failed: set[str]) -> list[str]:
-    worst = rows[rows["attack"] == WORST].set_index("label")["accuracy"]
-    ranked = worst.drop(index=[name for name in worst.index if name in failed]).rank(ascending=False, method="min")
+def _ranks(rows: pd.DataFrame, names: list[str]) -> list[str]:
+    worst = rows[(rows["attack"] == WORST) & ~rows["flags"].fillna("").str.contains(":fail")]
+    ranked = worst.set_index("label")["accuracy"].rank(ascending=False, method="min")
     return [f"{ranked[name]:.0f}" if name in ranked.index and pd.notna(ranked[name]) else "-" for name in names]
 
 

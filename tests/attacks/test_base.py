@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from robustmeta.attacks.base import Threat, craft, uniform
+from robustmeta.attacks.base import Threat, craft, redrawn, uniform
 from robustmeta.errors import RobustMetaError
 
 
@@ -75,3 +75,25 @@ def test_a_tasks_stream_is_its_own() -> None:
 def test_a_wrong_threat_is_refused(norm: str, eps: float, part: str) -> None:
     with pytest.raises(RobustMetaError, match=part):
         Threat(norm, eps)
+
+
+def test_every_draw_of_a_task_is_another_and_hangs_on_its_seed() -> None:
+    like = torch.zeros(2, 40)
+    draws = [uniform(like, redrawn([3, 4], number)) for number in range(64)]
+    flat = torch.cat(draws)
+    assert len(flat.unique(dim=0)) == len(flat)
+    assert torch.equal(draws[0], uniform(like, [3, 4]))
+    assert torch.equal(draws[5][1:], uniform(like[1:], redrawn([4], 5)))
+    assert redrawn(None, 5) is None
+
+
+@pytest.mark.parametrize(
+    ("norm", "eps", "fits"), [("L2", 128, False), ("L2", 28.1, False), ("L2", 28, True), ("Linf", 1, True)]
+)
+def test_no_two_images_are_farther_apart_than_the_range(norm, eps, fits) -> None:
+    threat = Threat(norm, eps)
+    if fits:
+        threat.check((1, 28, 28))
+    else:
+        with pytest.raises(RobustMetaError, match=r"images of 1x28x28 are at most 28 apart"):
+            threat.check((1, 28, 28))

@@ -60,7 +60,7 @@ def test_lines_name_the_rows_that_do_not_pass() -> None:
         "aq": [found("G02", "fail", "", 90), found("S08", "pass", "mifgsm"), found("B01", "pass", "pgd", 2e-8)],
     }
     assert lines(rows) == [
-        f"[pass] B01 {CODES['B01']}: evidence 2e-08",
+        f"[pass] B01 {CODES['B01']}: evidence 2e-08 (aq, pgd)",
         f"[fail] G02 {CODES['G02']}",
         "    fail: aq: evidence 90",
         f"[warn] S08 {CODES['S08']}",

@@ -1,0 +1,84 @@
+"""What is kept of a row's measurement, and what is said of attacks that no table shows."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from robustmeta.attacks.base import Threat
+from robustmeta.attacks.projected_gradient import FGSM, PGD
+from robustmeta.job import Job
+from robustmeta.measurement import _digest, measured
+from robustmeta.recipe import read
+
+TEXT = """\
+name: tiny
+test: {ways: 3, shots: 1, queries: 2, episodes: 2}
+attacks: [fgsm, transfer-pgd-50]
+curve: {attack: fgsm, eps: [0.0, 0.1], episodes: 2}
+backbone: {name: conv4, width: 4}
+training: {ways: 3, shots: 1, queries: 2, tasks: 1, steps: 1}
+rows:
+  - learner: {name: protonet}
+  - learner: {name: protonet}
+    defense: {name: aq, attack: pgd-3}
+"""
+
+
+@pytest.fixture
+def jobs(tmp_path) -> list[Job]:
+    recipe, source = read(TEXT, "tiny.yaml")
+    return [Job(recipe, source, row, tmp_path) for row in recipe.rows]
+
+
+class Raising:
+    threat = Threat("Linf", 0.1)
+
+    def __call__(self, classifier, images, labels, seeds=None):
+        raise IndexError("no such class")
+
+
+def test_an_attack_that_raises_along_the_curve_is_told_of(jobs, monkeypatch) -> None:
+    learner = jobs[0].train()
+    clean = measured(jobs[0], learner)
+    assert not [found for found in clean.findings if found.verdict == "fail"]
+    at_eps = {"0": FGSM(0.0), "0.1": Raising()}
+    monkeypatch.setattr("robustmeta.measurement.curve_attacks", lambda *_: at_eps)
+    failed = [found for found in measured(jobs[0], learner).findings if found.verdict == "fail"]
+    assert [(found.code, found.subject) for found in failed] == [("B04", "the curve at eps 0.1")]
+    assert "no such class" in failed[0].text
+
+
+def test_an_undefended_learner_is_its_own_twin_and_a_defended_one_has_that_of_the_recipe(jobs) -> None:
+    plain, defended = jobs
+    assert (plain.twin_checkpoint, defended.twin_checkpoint) == (None, plain.checkpoint)
+    plain.check()
+    defended.check()
+    learner = plain.train()
+    attacked = measured(plain, learner, curve=False).attacked
+    assert attacked.forwards["transfer-pgd-50"] > 0
+    assert list(measured(defended, defended.train(), curve=False).attacked.right) == list(attacked.right)
+
+
+def test_what_is_kept_hangs_on_weights_settings_attacks_and_versions(jobs, monkeypatch) -> None:
+    learner = jobs[0].train()
+    attacks = {"pgd": PGD(0.1, 3)}
+    seen = {_digest(attacks, (learner, None), {"survivors_only": False})}
+    seen.add(_digest(attacks, (learner, None), {"survivors_only": True}))
+    seen.add(_digest({"pgd": PGD(0.1, 4)}, (learner, None), {"survivors_only": False}))
+    monkeypatch.setattr("robustmeta.measurement.versions", lambda: {"robustmeta": "9"})
+    seen.add(_digest(attacks, (learner, None), {"survivors_only": False}))
+    with torch.no_grad():
+        next(learner.parameters()).mul_(-1)
+    seen.add(_digest(attacks, (learner, None), {"survivors_only": False}))
+    assert len(seen) == 5
+
+
+def test_the_full_audit_is_kept_and_read_back(jobs) -> None:
+    job = replace(jobs[0], audit="full")
+    learner = job.train()
+    first = measured(job, learner, curve=False).findings
+    assert {"S01", "S02", "S14"} <= {found.code for found in first}
+    (kept,) = (job.out / "progress").glob("*-audit-*.json")
+    kept.write_text(kept.read_text().replace('"S14"', '"S13"'))
+    assert "S14" not in {found.code for found in measured(job, learner, curve=False).findings}
