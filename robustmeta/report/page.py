@@ -96,11 +96,13 @@ def _reading(results: pd.DataFrame, setting: Setting) -> str:
             " The suite is AutoAttack at the reference's settings (Croce & Hein, 2020), ways-aware: each attack meets "
             "only the queries that those before it left right, and its column counts what it left."
         )
+        if results["flags"].fillna("").str.contains("stand-in").any():
+            text += " Attacks that need more ways than the tasks have were stood in for, as the flags say."
     if support:
         text += (
             f" Attacks on the support ({', '.join(support)}) move a share of its images, each by at most eps, before "
             "the learner adapts; every query is judged under a support poisoned without it. They are a threat of their "
-            "own and no part of `worst`."
+            "own and no part of `worst`. A swap puts other images into the support, which costs a little by itself."
         )
     return text
 
