@@ -136,6 +136,7 @@ def _about(learner: Learner, tasks: Episodes, suite: Suite | None) -> dict[str, 
         "queries": tasks.queries,
         "seed": tasks.seed,
         "suite": suite.name if suite else "",
+        "suite_card": suite.hash if suite else "",
     }
 
 

@@ -27,6 +27,7 @@ def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
         "queries": test.queries,
         "seed": test.seed,
         "suite": suite.name if suite else "",
+        "suite_card": suite.hash if suite else "",
         "order": ("first" if row.learner.get("first_order") else "second") if learner == "maml" else "",
         "train_ways": training.ways,
         "train_shots": training.shots,

@@ -18,7 +18,7 @@ from robustmeta.attacks.support.base import CraftedSupport, SupportAttack, craft
 from robustmeta.audit import Snapshot, Watched, probe
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
-from robustmeta.learners.base import Classifier, Learner
+from robustmeta.learners.base import Classifier, Learner, right_of
 from robustmeta.outcomes import Outcomes
 
 Made = TypeVar("Made")
@@ -198,14 +198,6 @@ class _Scored:
         outcomes.largest[name] = largest
         outcomes.seconds[name] = time.perf_counter() - begun
         outcomes.forwards[name], outcomes.backwards[name] = meter.forwards, meter.backwards
-
-
-@torch.no_grad()
-def right_of(classifier: Classifier, images: Tensor, labels: Tensor) -> Tensor:
-    """Which of the images `[T, Q, C, H, W]` a classifier gives their labels, bool `[T, Q]`; NaN is no answer."""
-    logits = classifier(images)
-    right: Tensor = (logits.argmax(-1) == labels) & logits.isfinite().all(-1)
-    return right
 
 
 def _both_ways(halves: tuple[Tensor, Tensor]) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:

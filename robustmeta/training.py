@@ -14,7 +14,7 @@ from robustmeta.attacks.base import Attack, craft
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.episodes import EpisodeBatch, Episodes
 from robustmeta.errors import RobustMetaError, unknown
-from robustmeta.learners.base import Learner
+from robustmeta.learners.base import Learner, right_of
 
 SCHEDULES = ("cosine", "constant")
 Report = Callable[[int, dict[str, float]], None]
@@ -139,8 +139,7 @@ def accuracy_of(learner: Learner, episodes: Episodes, attack: Attack, tasks: int
     batch = episodes.batch(range(tasks))
     classifier = learner.adapt(batch.support_x, batch.support_y)
     attacked = craft(attack, classifier, batch.query_x, batch.query_y, seeds=range(tasks))
-    with torch.no_grad():
-        clean = classifier(batch.query_x).argmax(-1) == batch.query_y
-        robust = clean & (classifier(attacked).argmax(-1) == batch.query_y)
+    clean = right_of(classifier, batch.query_x, batch.query_y)
+    robust = clean & right_of(classifier, attacked, batch.query_y)
     learner.train()
     return {"clean": clean.float().mean().item(), "robust": robust.float().mean().item()}

@@ -10,7 +10,7 @@ from robustmeta.attacks.base import Attack, EpisodeAttack, held
 from robustmeta.attacks.meter import Meter
 from robustmeta.episodes import EpisodeBatch, Episodes
 from robustmeta.errors import RobustMetaError
-from robustmeta.learners.base import Classifier, Learner
+from robustmeta.learners.base import Classifier, Learner, right_of
 
 SIDE_BY_SIDE = 160
 """Queries attacked together, in whole episodes, as in evaluation."""
@@ -38,7 +38,7 @@ class Trial:
             batch = tasks.batch(range(first, min(first + size, number)))
             classifier = learner.adapt(batch.support_x, batch.support_y).detach()
             self.parts.append(Part(batch, classifier, [seed * number + index for index in batch.index]))
-        self.clean = self.over(lambda part: _right(part.classifier, part.batch.query_x, part.batch.query_y))
+        self.clean = self.over(lambda part: right_of(part.classifier, part.batch.query_x, part.batch.query_y))
         self.fooled = torch.zeros_like(self.clean)
         """Which right queries `[E, Q]` an attack with gradients has fooled so far within the threat itself."""
 
@@ -55,7 +55,7 @@ class Trial:
         try:
             return self.clean & torch.cat(
                 [
-                    _right(part.classifier, self.moved(attack, part, other.classifier), part.batch.query_y)
+                    right_of(part.classifier, self.moved(attack, part, other.classifier), part.batch.query_y)
                     for part, other in zip(self.parts, against, strict=True)
                 ]
             )
@@ -83,10 +83,3 @@ class Trial:
         with torch.enable_grad():
             moved = bound(classifier or part.classifier, batch.query_x, batch.query_y, part.seeds)
         return held(attack.threat, moved, batch.query_x).images
-
-
-@torch.no_grad()
-def _right(classifier: Classifier, images: Tensor, labels: Tensor) -> Tensor:
-    logits = classifier(images)
-    right: Tensor = (logits.argmax(-1) == labels) & logits.isfinite().all(-1)
-    return right

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -97,6 +98,14 @@ class Learner(nn.Module):
 def query_loss(classifier: Classifier, batch: EpisodeBatch) -> Tensor:
     """Mean cross-entropy (a scalar) of a classifier on the queries of a batch."""
     return F.cross_entropy(classifier(batch.query_x).flatten(0, 1), batch.query_y.flatten())
+
+
+@torch.no_grad()
+def right_of(classifier: Classifier, images: Tensor, labels: Tensor) -> Tensor:
+    """Which of the images `[T, Q, C, H, W]` a classifier gives their labels, bool `[T, Q]`; NaN is no answer."""
+    logits = classifier(images)
+    right: Tensor = (logits.argmax(-1) == labels) & logits.isfinite().all(-1)
+    return right
 
 
 LEARNERS: Registry[type[Learner]] = Registry("learner")
