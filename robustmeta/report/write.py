@@ -19,8 +19,8 @@ from robustmeta.report.setting import Setting
 
 TEXT = (
     "learner", "defense", "backbone", "norm_policy", "dataset", "split", "threat_norm", "attack", "flags", "order",
-    "card", "config", "torch", "torchattacks", "robustmeta", "target", "suite", "suite_card", "audit", "code", "verdict",
-    "subject", "text", "row",
+    "card", "config", "torch", "torchattacks", "robustmeta", "target", "suite", "suite_card", "audit", "code",
+    "verdict", "subject", "text", "row",
 )  # fmt: skip
 """Columns read back as text even where they look like numbers: versions, and hashes such as 12e4567."""
 
