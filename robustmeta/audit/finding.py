@@ -102,8 +102,8 @@ def flags(findings: Iterable[Finding], attack: str, elsewhere: Container[str] = 
 def lines(findings_by_row: Mapping[str, Sequence[Finding]]) -> list[str]:
     """What is printed under a table whose rows, by their names, have these findings.
 
-    One line a code, its verdict the worst of all; a pass with the largest evidence there was and whose it is, and below
-    a warning or failure, a line for each row and attack it is of.
+    One line a code, its verdict the worst of all: a pass with the largest evidence there was and, above 0, whose it is;
+    below a warning or failure, a line for each row and attack it is of.
     """
     printed = []
     for code, of_code in _by_code(found for findings in findings_by_row.values() for found in findings).items():
@@ -112,7 +112,7 @@ def lines(findings_by_row: Mapping[str, Sequence[Finding]]) -> list[str]:
         if whole.verdict == "pass":
             row = next(row for row, findings in findings_by_row.items() if any(found is whole for found in findings))
             whose = ", ".join(filter(None, [row if len(findings_by_row) > 1 else "", whole.subject]))
-            printed.append(f"{head}: {whole.text}" + f" ({whose})" * bool(whose))
+            printed.append(f"{head}: {whole.text}" + f" ({whose})" * bool(whose and whole.evidence > 0))
             continue
         printed.append(head)
         for row, findings in findings_by_row.items():
