@@ -15,7 +15,7 @@ from robustmeta.episodes import Episodes
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Learner
 from robustmeta.outcomes import Outcomes
-from robustmeta.rows import result_rows
+from robustmeta.rows import result_rows, suite_columns
 from robustmeta.scoring import attack_episodes
 
 AUDITS = ("always", "full")
@@ -135,8 +135,7 @@ def _about(learner: Learner, tasks: Episodes, suite: Suite | None) -> dict[str, 
         "shots": tasks.shots,
         "queries": tasks.queries,
         "seed": tasks.seed,
-        "suite": suite.name if suite else "",
-        "suite_card": suite.hash if suite else "",
+        **suite_columns(suite),
     }
 
 

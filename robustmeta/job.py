@@ -1,7 +1,7 @@
 """One row of a recipe and how it is run: its tasks, its cards, its training, which goes on from where it was killed."""
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +112,7 @@ class Job:
         """Whether the row is to be attacked by transfer, or audited for it, from an undefended twin."""
         return self.twin_checkpoint is not None and (self.audit == "full" or self.by_transfer)
 
-    @property
+    @cached_property
     def cards(self) -> dict[str, Card]:
         """The cards of the row's attacks, by the name its results carry."""
         return suite_cards(self.recipe, self.source, self.test_tasks().image_shape[0])

@@ -6,13 +6,13 @@ from typing import Any
 from robustmeta.attacks.card import suite_of
 from robustmeta.backbones import BACKBONES
 from robustmeta.recipe import Recipe, Row
+from robustmeta.rows import suite_columns
 
 
 def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
     """The columns that all result rows of one learner share, but for the threat."""
     training, test = recipe.training_of(row), recipe.test
     backbone = _defaults(recipe.backbone_of(row)["name"]) | recipe.backbone_of(row)
-    suite = suite_of(recipe.attacks)
     learner = row.learner["name"]
     return {
         "row": row.name,
@@ -26,8 +26,7 @@ def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
         "shots": test.shots,
         "queries": test.queries,
         "seed": test.seed,
-        "suite": suite.name if suite else "",
-        "suite_card": suite.hash if suite else "",
+        **suite_columns(suite_of(recipe.attacks)),
         "order": ("first" if row.learner.get("first_order") else "second") if learner == "maml" else "",
         "train_ways": training.ways,
         "train_shots": training.shots,

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from robustmeta.attacks.base import Threat
-from robustmeta.attacks.card import Card
+from robustmeta.attacks.card import Card, Suite
 from robustmeta.audit import Finding, flags
 from robustmeta.interval import mean_interval
 from robustmeta.outcomes import Outcomes
@@ -20,6 +20,11 @@ from robustmeta.outcomes import Outcomes
 def versions() -> dict[str, str]:
     """The versions of robustmeta and of what its numbers depend on."""
     return {name: version(name) for name in ("robustmeta", "torch", "torchattacks")}
+
+
+def suite_columns(suite: Suite | None) -> dict[str, str]:
+    """The columns of a row that name its suite; empty for attacks that are no suite's."""
+    return {"suite": suite.name if suite else "", "suite_card": suite.hash if suite else ""}
 
 
 def result_rows(

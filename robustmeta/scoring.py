@@ -15,16 +15,13 @@ from torch import Tensor
 from robustmeta.attacks.base import Attack, Crafted, EpisodeAttack, craft, held, traits_of
 from robustmeta.attacks.meter import Meter, Metered, MeteredLearner
 from robustmeta.attacks.support.base import CraftedSupport, SupportAttack, craft_support, folds, with_columns
-from robustmeta.audit import Snapshot, Watched, probe
+from robustmeta.audit import Snapshot, Watched, probe, tied
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner, right_of
 from robustmeta.outcomes import Outcomes
 
 Made = TypeVar("Made")
-
-TIE = 1e-4
-"""Top logits nearer than this, relative to the largest logit, may change places by rounding."""
 
 
 def attack_episodes(
@@ -184,9 +181,7 @@ class _Scored:
     def _rescored_otherwise(self, images: Tensor) -> Tensor:
         """The number of each task's queries `[T]` that are classified otherwise in reverse order; ties apart."""
         logits, again = self.classifier(images), self.classifier(images.flip(1)).flip(1)
-        top = logits.topk(2, -1).values
-        tied = top[..., 0] - top[..., 1] <= TIE * logits.abs().amax(-1)
-        otherwise: Tensor = (logits.argmax(-1) != again.argmax(-1)) & ~tied
+        otherwise: Tensor = (logits.argmax(-1) != again.argmax(-1)) & ~tied(logits)
         return otherwise.sum(1)
 
     def _seeds(self, name: str) -> list[int]:

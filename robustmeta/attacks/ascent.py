@@ -29,5 +29,11 @@ def random_start(threat: Threat, images: Tensor, seeds: Sequence[int] | None = N
     """
     noise = 2 * uniform(images, seeds) - 1
     if threat.norm == "L2":
-        noise = noise / noise.flatten(-3).norm(dim=-1)[..., None, None, None]
+        noise = unit(noise)
     return threat.project(images + threat.eps * noise, images)
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Each image of `[..., C, H, W]` scaled to an L2 length of 1."""
+    length: Tensor = vectors.flatten(-3).norm(dim=-1)
+    return vectors / length[..., None, None, None]

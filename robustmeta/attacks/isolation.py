@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from robustmeta.attacks.random_state import RandomState
 from robustmeta.learners.base import Classifier
 
 # Random generators and stdout belong to the whole process: two isolated attacks at once would mix them up.
@@ -55,17 +56,14 @@ def isolated(module: nn.Module, seed: int) -> Iterator[None]:
 
 @contextmanager
 def _random_from(seed: int) -> Iterator[None]:
-    ours, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002 - it is what attack code draws from
-    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
-    with torch.random.fork_rng(devices=devices):
-        try:
-            torch.manual_seed(seed)
-            random.seed(seed)
-            np.random.seed(seed % 2**32)  # noqa: NPY002
-            yield
-        finally:
-            random.setstate(ours)
-            np.random.set_state(numpys)  # noqa: NPY002
+    before = RandomState()
+    try:
+        torch.manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002 - it is what attack code draws from
+        yield
+    finally:
+        before.restore()
 
 
 @contextmanager

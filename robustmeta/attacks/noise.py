@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from robustmeta.attacks.ascent import unit
 from robustmeta.attacks.base import Attack, Threat, Traits, redrawn, uniform
 from robustmeta.attacks.engine import ENGINES
 from robustmeta.attacks.projected_gradient import margin
@@ -64,8 +65,7 @@ class UniformNoise:
         if self.threat.norm == "Linf":
             noise = 2 * drawn - 1
         else:  # normal numbers have no preferred direction
-            normal = torch.special.ndtri(drawn.clamp(1e-7, 1 - 1e-7))
-            noise = normal / normal.flatten(-3).norm(dim=-1)[..., None, None, None]
+            noise = unit(torch.special.ndtri(drawn.clamp(1e-7, 1 - 1e-7)))
         return self.threat.project(images + self.threat.eps * noise, images)
 
 

@@ -5,7 +5,7 @@ from robustmeta.audit.full import AUDITED, FULL, full_audit
 from robustmeta.audit.judge import judge
 from robustmeta.audit.probe import PROBED, probe
 from robustmeta.audit.snapshot import Snapshot
-from robustmeta.audit.watched import Watched
+from robustmeta.audit.watched import Watched, tied
 
 __all__ = [
     "AUDITED",
@@ -20,4 +20,5 @@ __all__ = [
     "judge",
     "lines",
     "probe",
+    "tied",
 ]

@@ -27,19 +27,13 @@ def inside_the_range(case: Case) -> Iterator[Finding]:
 @CHECKS.register("B04")
 def without_exceptions(case: Case) -> Iterator[Finding]:
     """An attack raised an exception, and counts as one that moved nothing there."""
-    for name, raised in case.of_attacks("B04"):
-        text = f"raised on {raised.sum():.0f} of {len(raised)} episodes"
-        said = case.outcomes.errors.get(f"B04/{name}")
-        yield graded("B04", name, raised.sum(), f"{text}: {said}" if said else text, fail=0)
+    yield from _told(case, "B04", "raised")
 
 
 @CHECKS.register("B06")
 def without_side_effects(case: Case) -> Iterator[Finding]:
     """An attack left random numbers, modes, buffers, gradients or weights other than it found them."""
-    for name, changed in case.of_attacks("B06"):
-        text = f"changed something on {changed.sum():.0f} of {len(changed)} episodes"
-        said = case.outcomes.errors.get(f"B06/{name}")
-        yield graded("B06", name, changed.sum(), f"{text}: {said}" if said else text, fail=0)
+    yield from _told(case, "B06", "changed something")
 
 
 @CHECKS.register("B08")
@@ -63,3 +57,11 @@ def that_move(case: Case) -> Iterator[Finding]:
             "the largest perturbation is 0, and none was tried" if idle else f"the largest perturbation: {largest:.4g}"
         )
         yield graded("B08", name, float(idle), text, fail=0)
+
+
+def _told(case: Case, code: str, did: str) -> Iterator[Finding]:
+    """On how many episodes an attack did what it should not, and the first words there are of it."""
+    for name, found in case.of_attacks(code):
+        text = f"{did} on {found.sum():.0f} of {len(found)} episodes"
+        said = case.outcomes.errors.get(f"{code}/{name}")
+        yield graded(code, name, found.sum(), f"{text}: {said}" if said else text, fail=0)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from robustmeta.attacks.ascent import unit
 from robustmeta.attacks.base import redrawn, uniform
 from robustmeta.attacks.projected_gradient import margin
 from robustmeta.audit.finding import Finding, counted, graded
@@ -65,10 +66,7 @@ def _found(inquiry: Inquiry, part: Part) -> Tensor:
     drawn = []
     for index in range(CORNERS):
         direction = uniform(images, redrawn(part.seeds, index)) - 0.5
-        if threat.norm == "Linf":
-            direction = direction.sign()
-        else:
-            direction = direction / direction.flatten(-3).norm(dim=-1)[..., None, None, None]
+        direction = direction.sign() if threat.norm == "Linf" else unit(direction)
         drawn.append(margin(part.classifier(threat.project(images + threat.eps * direction, images)), labels))
     planted = torch.stack(drawn).topk(2, dim=0).values.mean(0)
     attack = inquiry.reference(random_start=False, until_fooled=False)

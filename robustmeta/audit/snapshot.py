@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from robustmeta.audit.random_state import RandomState
+from robustmeta.attacks.random_state import RandomState
 
 _PLACES = {"_parameters": "weights", "_buffers": "buffer", "_modules": "tensor"}
 

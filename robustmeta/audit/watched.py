@@ -16,6 +16,12 @@ SLACK = 1e-6
 """By how much an image may leave the ball, relative to eps and absolutely, as float32 rounds."""
 
 
+def tied(logits: Tensor) -> Tensor:
+    """Whether rounding may decide between the top two of logits `[..., ways]`: `[...]`."""
+    top = logits.topk(2, -1).values
+    return top[..., 0] - top[..., 1] <= TIE * logits.abs().amax(-1)
+
+
 class Watched(Classifier):
     """A classifier that notes what it is asked during an attack, and answers as ever.
 
@@ -56,9 +62,7 @@ class Watched(Classifier):
         task = tasks[:, None].expand_as(column)
         distance = self.threat.size(asked - self.images[task, column])
         inside = (distance <= self.threat.eps * (1 + SLACK) + SLACK) & _in_range(asked)
-        top = logits.topk(2, -1).values
-        tied = top[..., 0] - top[..., 1] <= TIE * logits.abs().amax(-1)
-        fooled = inside & ~tied & (logits.argmax(-1) != self.labels[task, column])
+        fooled = inside & ~tied(logits) & (logits.argmax(-1) != self.labels[task, column])
         self.fooled[task[fooled], column[fooled]] = True
         self.tried[tasks] = torch.maximum(self.tried[tasks], distance.amax(1))
 
