@@ -20,6 +20,8 @@ class Classifier(nn.Module):
     ways: int
     inductive: bool = True
     """Whether the logits of a query depend on no other query."""
+    shares_weights: bool = False
+    """Whether the tasks have their weights in common, so that many tasks of one query cost no more than one of many."""
 
     def forward(self, query_x: Tensor) -> Tensor:
         """Logits `[T, Q, ways]` of queries `[T, Q, C, H, W]`."""

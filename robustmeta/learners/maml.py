@@ -1,61 +1,17 @@
 """MAML: a few gradient steps on the support, from an initialisation learned through them."""
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
-from robustmeta.backbones import Backbone, Statistics, detach
+from robustmeta.backbones import Backbone, Statistics
 from robustmeta.episodes import check_support
-from robustmeta.errors import RobustMetaError
-from robustmeta.learners.base import LEARNERS, Classifier, Learner, freeze
+from robustmeta.errors import RobustMetaError, unknown
+from robustmeta.learners.base import LEARNERS, Learner, freeze
+from robustmeta.learners.fast_weights import FastWeightsClassifier, LinearHead, joined
 
-
-class LinearHead(nn.Module):
-    """A backbone with a linear layer on top: images `[T, N, C, H, W]` to logits `[T, N, ways]` and statistics."""
-
-    def __init__(self, backbone: Backbone, ways: int) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.linear = nn.Linear(backbone.out_features, ways)
-
-    def forward(self, images: Tensor, statistics: Statistics | None = None) -> tuple[Tensor, Statistics | None]:
-        """Logits `[T, N, ways]` of images `[T, N, C, H, W]`, and the statistics for other images of the tasks."""
-        features, statistics = self.backbone(images, statistics)
-        return self.linear(features), statistics
-
-
-class FastWeightsClassifier(Classifier):
-    """One network with weights of its own for each task."""
-
-    def __init__(
-        self, network: LinearHead, weights: Sequence[dict[str, Tensor]], statistics: Sequence[Statistics | None]
-    ) -> None:
-        super().__init__()
-        self._network = (network,)  # in a tuple, so that its parameters are not this module's
-        self.weights, self.statistics = weights, statistics
-        self.ways = network.linear.out_features
-        self.inductive = network.backbone.norm != "transductive"
-
-    def forward(self, query_x: Tensor) -> Tensor:
-        """Logits `[T, Q, ways]` of queries `[T, Q, C, H, W]`."""
-        logits = [
-            functional_call(self._network[0], weights, (images[None], statistics))[0]
-            for images, weights, statistics in zip(query_x, self.weights, self.statistics, strict=True)
-        ]
-        return torch.cat(logits)
-
-    def detach(self) -> "FastWeightsClassifier":
-        """The same classifiers, constants but for their input."""
-        weights = [freeze(task) for task in self.weights]
-        return FastWeightsClassifier(self._network[0], weights, [detach(task) for task in self.statistics])
-
-    def select(self, tasks: Sequence[int]) -> "FastWeightsClassifier":
-        """The classifiers of some of the tasks, in the order given."""
-        weights, statistics = [self.weights[i] for i in tasks], [self.statistics[i] for i in tasks]
-        return FastWeightsClassifier(self._network[0], weights, statistics)
+ENGINES = ("auto", "loop", "vectorized")
 
 
 @LEARNERS.register("maml")
@@ -67,6 +23,10 @@ class MAML(Learner):
 
     backbone: images to features, as `Conv4`. ways: classes of a task, fixed by the linear head.
     steps, inner_lr: inner loop in training. test_steps, test_inner_lr: in evaluation; by default the same.
+
+    engine: `loop`, task after task; `vectorized`, the networks of all tasks side by side in one pass, which takes a
+    backbone that can (`takes_task_weights`); or `auto`, the loop on a CPU and the other on a GPU. The result is the
+    same but for rounding.
 
     Deviates from the paper in the normalization: where the paper's code normalised queries by their own batch
     (transductive), the statistics here come from the support at the adapted weights, unless the policy says other.
@@ -84,12 +44,20 @@ class MAML(Learner):
         test_steps: int | None = None,
         test_inner_lr: float | None = None,
         first_order: bool = False,
+        engine: str = "auto",
     ) -> None:
         super().__init__()
         self.network = LinearHead(backbone, ways)
         self.steps, self.inner_lr, self.first_order = steps, inner_lr, first_order
         self.test_steps = steps if test_steps is None else test_steps
         self.test_inner_lr = inner_lr if test_inner_lr is None else test_inner_lr
+        self.engine = engine
+        if engine not in ENGINES:
+            raise unknown("engine", engine, ENGINES)
+        if engine == "vectorized" and not backbone.takes_task_weights:
+            raise RobustMetaError(
+                f"{type(backbone).__name__} cannot take weights of many tasks at once; use engine: loop"
+            )
         if min(self.steps, self.test_steps) < 0 or not min(self.inner_lr, self.test_inner_lr) > 0:
             raise RobustMetaError(
                 f"steps is {self.steps}, test_steps {self.test_steps}, inner_lr {self.inner_lr:g}, test_inner_lr "
@@ -103,26 +71,34 @@ class MAML(Learner):
         """
         check_support(support_x, support_y)
         self._check_ways(support_y)
-        weights, statistics = zip(
-            *(self._adapt_task(x[None], y) for x, y in zip(support_x, support_y, strict=True)), strict=True
-        )
+        start: dict[str, Tensor] = dict(self.network.named_parameters())
+        if not self.training:
+            start = freeze(start)
+        together = self._together(support_x)
+        if together:
+            spread = {name: weight.expand(len(support_x), *weight.shape) for name, weight in start.items()}
+            weights, statistics = self._adapted(spread, support_x, support_y)
+        else:
+            pairs = zip(support_x[:, None], support_y[:, None], strict=True)
+            weights, statistics = joined([self._adapted(start, x, y) for x, y in pairs])
         if self.training:
-            for task in statistics:
-                self.network.backbone.track(task)
-        return FastWeightsClassifier(self.network, weights, statistics)
+            self.network.backbone.track(statistics)
+        return FastWeightsClassifier(self.network, weights, statistics, together)
 
-    def _adapt_task(self, images: Tensor, labels: Tensor) -> tuple[dict[str, Tensor], Statistics | None]:
-        weights: dict[str, Tensor] = dict(self.network.named_parameters())
+    def _adapted(
+        self, weights: dict[str, Tensor], images: Tensor, labels: Tensor
+    ) -> tuple[dict[str, Tensor], Statistics | None]:
+        """Weights after the inner loop on images `[T, N, C, H, W]`; those of T networks `[T, ...]`, or those of one."""
         statistics: Statistics | None = None
         steps, lr = (self.steps, self.inner_lr) if self.training else (self.test_steps, self.test_inner_lr)
         keeps_graph = self.training or (images.requires_grad and torch.is_grad_enabled())
         second_order = not self.first_order if self.training else keeps_graph
         if not self.training:
-            weights = {name: weight.requires_grad_() for name, weight in freeze(weights).items()}
+            weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
         with torch.enable_grad():
             for _ in range(steps):
-                logits, statistics = functional_call(self.network, weights, (images,))
-                loss = F.cross_entropy(logits[0], labels)
+                logits, statistics = functional_call(self.network, weights, (images, None, False))
+                loss = len(labels) * F.cross_entropy(logits.flatten(0, 1), labels.flatten())  # the sum over tasks
                 gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=second_order)
                 weights = {
                     name: weight - lr * gradient
@@ -132,15 +108,16 @@ class MAML(Learner):
                     weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
         if not keeps_graph:
             weights = freeze(weights)
-        if not steps or self._statistics_follow_weights:
+        if statistics is None and self.network.backbone.norm in ("running", "support"):
             statistics = functional_call(self.network, weights, (images,))[1]
         return weights, statistics
 
-    @property
-    def _statistics_follow_weights(self) -> bool:
-        """Whether the statistics passed on differ at the adapted weights from those of an earlier pass."""
-        norm = self.network.backbone.norm
-        return self.training if norm == "running" else norm not in ("group", "transductive")
+    def _together(self, support_x: Tensor) -> bool:
+        """Whether the tasks are adapted and classified in one pass."""
+        if self.engine != "auto" or len(support_x) == 1:
+            return self.engine == "vectorized"
+        # A convolution in T groups is slower than T convolutions on a CPU (benchmarks/adversarial_step.py).
+        return support_x.device.type != "cpu" and self.network.backbone.takes_task_weights
 
     def _check_ways(self, labels: Tensor) -> None:
         ways = int(labels.max()) + 1

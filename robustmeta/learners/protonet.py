@@ -14,6 +14,8 @@ from robustmeta.learners.base import LEARNERS, Classifier, Learner, freeze
 class PrototypeClassifier(Classifier):
     """Minus the squared Euclidean distance to each class's prototype `[T, ways, D]`."""
 
+    shares_weights = True
+
     def __init__(
         self, backbone: Backbone, weights: dict[str, Tensor], statistics: Statistics | None, prototypes: Tensor
     ) -> None:

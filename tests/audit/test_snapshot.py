@@ -18,7 +18,7 @@ def buffers(learner, classifier) -> None:
 
 
 def fast_weights(learner, classifier) -> None:
-    classifier.weights[0]["linear.bias"].data.mul_(2)
+    classifier.weights["linear.bias"].data.mul_(2)
 
 
 def gradients(learner, classifier) -> None:
@@ -36,7 +36,7 @@ CHANGES = {
     "the mode of ": lambda learner, classifier: learner.train(),
     "weights MAML.": weights,
     "buffer MAML.": buffers,
-    "tensor FastWeightsClassifier.weights.0.linear.bias": fast_weights,
+    "tensor FastWeightsClassifier.weights.linear.bias": fast_weights,
     "a gradient in weights MAML.": gradients,
     "whether weights MAML.": frozen,
 }

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from robustmeta.backbones import POLICIES, Conv4
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners import MAML
@@ -243,3 +244,39 @@ def test_tasks_of_other_ways_than_the_head_are_refused(learner, episodes, ways) 
     task = episodes(ways=ways)[0]
     with pytest.raises(RobustMetaError, match=f"a support of {ways} ways was given to a MAML whose head has 3"):
         learner("maml").adapt(task.support_x, task.support_y)
+
+
+@pytest.mark.parametrize("norm", POLICIES)
+@pytest.mark.parametrize("training", [True, False])
+def test_tasks_in_one_pass_are_as_one_after_another(learner, batch, norm, training) -> None:
+    made = {}
+    for engine in ("loop", "vectorized"):
+        maml = learner("maml", norm, steps=2, engine=engine).double()
+        for block in maml.network.backbone.blocks:
+            block.running_var.fill_(0.3)
+        maml.train(training)
+        classifier = maml.adapt(batch.support_x, batch.support_y)
+        queries = batch.query_x.clone().requires_grad_()
+        logits = classifier(queries)
+        gradients = torch.autograd.grad(
+            logits.square().sum(), [queries, *(maml.parameters() if training else ())], allow_unused=True
+        )
+        picked = classifier.detach().select([2, 0])(batch.query_x[[2, 0]])
+        averages = [buffer.clone() for buffer in maml.buffers()]
+        made[engine] = [logits, picked, *averages, *(g for g in gradients if g is not None)]
+    assert len(made["loop"]) == len(made["vectorized"])
+    for one_after_another, one_pass in zip(made["loop"], made["vectorized"], strict=True):
+        torch.testing.assert_close(one_pass, one_after_another)
+
+
+def test_which_engine_is_meant_must_be_known_and_possible(learner, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RobustMetaError, match="did you mean 'vectorized'"):
+        learner("maml", "group", engine="vectorised")
+    monkeypatch.setattr(Conv4, "takes_task_weights", False)
+    with pytest.raises(RobustMetaError, match="Conv4 cannot take weights of many tasks at once; use engine: loop"):
+        learner("maml", "group", engine="vectorized")
+
+
+def test_on_a_cpu_tasks_go_one_after_another_unless_asked(learner, batch) -> None:
+    maml = learner("maml", "group").double()
+    assert not maml.adapt(batch.support_x, batch.support_y).together
