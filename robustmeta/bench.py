@@ -22,6 +22,7 @@ from robustmeta.files import locked_folder, whole_file
 from robustmeta.job import Job
 from robustmeta.measurement import Measured, measured, train_and_measure
 from robustmeta.provenance import about_row
+from robustmeta.ranks import ALONE, Ranks
 from robustmeta.recipe import Recipe, read
 from robustmeta.report.machine import this_machine
 from robustmeta.report.write import Report
@@ -39,6 +40,7 @@ def bench(
     root: Path | None = None,
     device: str = "cpu",
     workers: int = 1,
+    ranks: Ranks = ALONE,
     save_every: float = 20.0,
     audit: str = "always",
     command: str = "robustmeta bench",
@@ -46,21 +48,26 @@ def bench(
 ) -> Report:
     """Train and evaluate every row of a recipe and write the report to the folder `out`; return its tables.
 
-    Rows run side by side in `workers` processes of one thread each; the results do not depend on how many.
+    Rows run side by side in `workers` processes of one thread each, or of more where there are fewer rows; the results
+    do not depend on how many. ranks: the processes of a job that run each row together, one row after another.
     A folder that holds an unfinished run of the same recipe is gone on with.
     save_every: seconds between checkpoints. finished: called with the name of each row when it is done.
     audit: `always`, the checks that are nearly free, or `full`, all of them.
     Raises `RobustMetaError` if `out` cannot be written, is in use, or holds the run of another recipe.
     """
-    jobs = [Job(recipe, source, row, out, root, device, save_every=save_every, audit=audit) for row in recipe.rows]
+    jobs = [
+        Job(recipe, source, row, out, root, device, save_every=save_every, audit=audit, ranks=ranks)
+        for row in recipe.rows
+    ]
     for job in jobs:
         job.check()
-    with run_folder(recipe, out):
+    with run_folder(recipe, out, ranks):
         if any(job.needs_twin for job in jobs):
             run_jobs(jobs, Job.train_only, workers, lambda name: None)  # before any is attacked from its twin
         done = run_jobs(jobs, train_and_measure, workers, finished)
         report = _report([(job, done[job.row.name]) for job in jobs])
-        report.write(out, recipe.as_yaml(), command, this_machine(device))
+        if ranks.first:
+            report.write(out, recipe.as_yaml(), command, this_machine(device))
     return report
 
 
@@ -82,8 +89,15 @@ def _report(jobs: Sequence[tuple[Job, Measured]]) -> Report:
 
 
 @contextmanager
-def run_folder(recipe: Recipe, out: Path) -> Iterator[None]:
-    """Hold the folder of a run: locked against a second run, with `recipe.yaml` in it from the start."""
+def run_folder(recipe: Recipe, out: Path, ranks: Ranks = ALONE) -> Iterator[None]:
+    """Hold the folder of a run: locked against a second run, with `recipe.yaml` in it from the start.
+
+    Of several processes the first holds it for all, and no other touches it.
+    """
+    if not ranks.first:
+        ranks.wait()
+        yield
+        return
     with locked_folder(out):
         kept = out / "recipe.yaml"
         if kept.exists():
@@ -97,15 +111,21 @@ def run_folder(recipe: Recipe, out: Path) -> Iterator[None]:
             orphan.unlink(missing_ok=True)
         with whole_file(kept) as part:
             part.write_text(recipe.as_yaml(), encoding="utf-8")
+        ranks.wait()
         yield
 
 
 def run_jobs(
     jobs: Sequence[Job], verb: Callable[[Job], Result], workers: int, finished: Callable[[str], None]
 ) -> dict[str, Result]:
-    """`verb` of every job by the row's name, at most `workers` at a time, those with a defense (the longest) first."""
+    """`verb` of every job by the row's name, at most `workers` at a time, those with a defense (the longest) first.
+
+    Jobs of several ranks run one at a time. Workers there are no jobs for share the chunks of the others' training.
+    """
+    at_once = 1 if jobs[0].ranks.size > 1 else min(workers, len(jobs))
     ordered = sorted(jobs, key=lambda job: not job.row.defense)
-    if workers == 1 or len(jobs) == 1:
+    ordered = [replace(job, workers=max(1, workers // at_once)) for job in ordered]
+    if at_once == 1:
         results = {}
         for job in ordered:
             results[job.row.name] = verb(job)
@@ -114,7 +134,7 @@ def run_jobs(
     context = multiprocessing.get_context("spawn")
     lock = context.RLock()
     tqdm.set_lock(lock)
-    pool = ProcessPoolExecutor(workers, context, initializer=_begin_worker, initargs=(lock,))
+    pool = ProcessPoolExecutor(at_once, context, initializer=_begin_worker, initargs=(lock,))
     futures: dict[Future[Result], str] = {}
     try:
         for position, job in enumerate(ordered):
@@ -157,6 +177,7 @@ def evaluate_checkpoint(
     root: Path | None = None,
     device: str = "cpu",
     threads: int = 1,
+    ranks: Ranks = ALONE,
     audit: str = "always",
     twin: Path | None = None,
     command: str = "robustmeta evaluate",
@@ -164,10 +185,10 @@ def evaluate_checkpoint(
     """Attack the learner of a checkpoint and return the tables; with `out`, write a report there too.
 
     attacks, test: as in a recipe. eps, norm: the threat, by default the one the learner was trained for.
-    audit: as for `bench`. twin: the checkpoint of the undefended learner, for attacks by transfer.
+    audit, ranks: as for `bench`. twin: the checkpoint of the undefended learner, for attacks by transfer.
     Raises `RobustMetaError` if the file is no checkpoint of a recipe, or of one whose training has not ended.
     """
-    state = Checkpoint.load(path)
+    state = ranks.shared(lambda: Checkpoint.load(path))
     if "learner" not in state.recipe:
         raise RobustMetaError(f"{path} was saved by a training loop without a recipe; evaluate it from Python instead")
     trained = Recipe.of_checkpoint(state.recipe, **test)
@@ -179,12 +200,13 @@ def evaluate_checkpoint(
     with tempfile.TemporaryDirectory() as scratch:
         folder = out or Path(scratch)
         job = Job(
-            recipe, Source(str(path), {}), recipe.rows[0], folder, root, device, threads=threads, audit=audit, twin=twin
-        )
+            recipe, Source(str(path), {}), recipe.rows[0], folder, root, device,
+            threads=threads, audit=audit, twin=twin, ranks=ranks,
+        )  # fmt: skip
         job.check_attacks()
         learner = job.restored(trained, state)
-        with run_folder(recipe, job.out):
+        with run_folder(recipe, job.out, ranks):
             report = _report([(job, measured(job, learner, curve=out is not None))])
-            if out is not None:
+            if out is not None and ranks.first:
                 report.write(out, recipe.as_yaml(), command, this_machine(device))
     return report

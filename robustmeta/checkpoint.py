@@ -61,4 +61,12 @@ class Checkpoint:
         known = {"format", *(each.name for each in fields(cls))}
         if not isinstance(content, dict) or content.pop("format", None) != FORMAT or {*content, "format"} != known:
             raise RobustMetaError(f"{path} is not a checkpoint of robustmeta ({FORMAT!r})")
-        return cls(**content)
+        return cls(**{**content, "recipe": _completed(content["recipe"])})
+
+
+def _completed(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The recipe with the settings of training that came later, as training was before them: a step in one chunk."""
+    training = recipe.get("training")
+    if not isinstance(training, dict) or "tasks" not in training:
+        return recipe
+    return {**recipe, "training": {"chunk": training["tasks"], **training}}

@@ -55,7 +55,9 @@ def machine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True),
         click.option(
-            "--threads", type=click.IntRange(min=1), help="Learners side by side, a thread each; threads of `evaluate`."
+            "--threads",
+            type=click.IntRange(min=1),
+            help="Learners side by side, the spare ones sharing the steps of a learner; threads of `evaluate`.",
         ),
         click.option("--data-root", type=click.Path(path_type=Path), help="Folder of the data archives."),
     ):
@@ -99,14 +101,17 @@ def bench(
     runs on embedded data. A run that was killed goes on when the same command is given again.
     """
     from robustmeta.bench import bench as run
+    from robustmeta.ranks import joined
 
-    wanted, source, folder = _recipe(recipe, seed, out)
-    report = run(
-        wanted, source, folder, root=data_root, device=_device(device), workers=_workers(threads, device),
-        save_every=save_every, audit=audit, command=_command(),
-        finished=lambda name: click.echo(f"done: {name}", err=True),
-    )  # fmt: skip
-    _show(report, folder, strict)
+    with joined(device) as (ranks, own):
+        wanted, source, folder = _recipe(recipe, seed, out)
+        report = run(
+            wanted, source, folder, root=data_root, device=own, workers=_workers(threads, own), ranks=ranks,
+            save_every=save_every, audit=audit, command=_command(),
+            finished=lambda name: _say(ranks, f"done: {name}", err=True),
+        )  # fmt: skip
+    if ranks.first:
+        _show(report, folder, strict)
 
 
 @main.command()
@@ -123,17 +128,19 @@ def train(
     """Train the learners of RECIPE and keep their checkpoints, where `bench` finds them."""
     from robustmeta.bench import run_folder, run_jobs
     from robustmeta.job import Job
+    from robustmeta.ranks import joined
 
-    wanted, source, folder = _recipe(recipe, seed, out)
-    chosen = [wanted.row(name) for name in rows] or wanted.rows
-    device = _device(device)
-    jobs = [Job(wanted, source, row, folder, data_root, device, save_every=save_every) for row in chosen]
+    with joined(device) as (ranks, own):
+        wanted, source, folder = _recipe(recipe, seed, out)
+        chosen = [wanted.row(name) for name in rows] or wanted.rows
+        jobs = [Job(wanted, source, row, folder, data_root, own, save_every=save_every, ranks=ranks) for row in chosen]
+        for job in jobs:
+            job.check()
+        with run_folder(wanted, folder, ranks):
+            workers = _workers(threads, own)
+            run_jobs(jobs, Job.train_only, workers, lambda name: _say(ranks, f"trained: {name}", err=True))
     for job in jobs:
-        job.check()
-    with run_folder(wanted, folder):
-        run_jobs(jobs, Job.train_only, _workers(threads, device), lambda name: click.echo(f"trained: {name}", err=True))
-    for job in jobs:
-        click.echo(job.checkpoint)
+        _say(ranks, str(job.checkpoint))
 
 
 @main.command()
@@ -156,14 +163,17 @@ def evaluate(
 ) -> None:  # fmt: skip
     """Attack the trained learner of CHECKPOINT and print its row of the table."""
     from robustmeta.bench import evaluate_checkpoint
+    from robustmeta.ranks import joined
 
     test = {name: value for name, value in test.items() if value is not None}
     wanted = [name.strip() for name in attacks.split(",")]
-    report = evaluate_checkpoint(
-        checkpoint, wanted if "," in attacks else attacks, test, eps=eps, norm=norm, out=out, twin=twin,
-        root=data_root, device=_device(device), threads=threads or 1, audit=audit, command=_command(),
-    )  # fmt: skip
-    _show(report, out, strict)
+    with joined(device) as (ranks, own):
+        report = evaluate_checkpoint(
+            checkpoint, wanted if "," in attacks else attacks, test, eps=eps, norm=norm, out=out, twin=twin,
+            root=data_root, device=own, threads=threads or 1, ranks=ranks, audit=audit, command=_command(),
+        )  # fmt: skip
+    if ranks.first:
+        _show(report, out, strict)
 
 
 @main.command("list")
@@ -204,20 +214,18 @@ def _recipe(name: str | None, seed: int | None, out: Path | None) -> tuple[Any, 
     return recipe, source, out or Path("reports") / recipe.name
 
 
-def _device(name: str) -> str:
-    import torch
-
-    if name == "cuda" and not torch.cuda.is_available():
-        raise RobustMetaError("no CUDA device is available to torch; use --device cpu")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+def _say(ranks: Any, line: str, err: bool = False) -> None:
+    if ranks.first:
+        click.echo(line, err=err)
 
 
 def _workers(threads: int | None, device: str) -> int:
-    if _device(device) == "cuda":
+    if device != "cpu":
         return 1
+    from robustmeta.ranks import cores_of
     from robustmeta.report.machine import usable_cores
 
-    return threads or usable_cores()
+    return threads or cores_of(usable_cores())
 
 
 def _command() -> str:

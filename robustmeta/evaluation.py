@@ -15,6 +15,7 @@ from robustmeta.episodes import Episodes
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Learner
 from robustmeta.outcomes import Outcomes
+from robustmeta.ranks import ALONE, Ranks
 from robustmeta.rows import result_rows, suite_columns
 from robustmeta.scoring import attack_episodes
 
@@ -89,37 +90,48 @@ def measure(
     probed: int = PROBED,
     partial: str | Path | None = None,
     report: Callable[[int], None] | None = None,
+    ranks: Ranks = ALONE,
 ) -> Outcomes:
     """The outcomes of episodes 0 to number-1 under every attack.
 
     survivors_only: see `attack_episodes`. probed: the first episodes on which the dearer checks of the audit look.
     partial: a file in which finished episodes are kept; if it is there already, evaluation goes on from it.
     report: called with the number of finished episodes, at the start and after each chunk.
+    ranks: the processes of a job that take turns at the chunks, each called alike; all return all outcomes, and the
+    first alone reads and writes the partial file.
     Raises `RobustMetaError` if the partial file is of other attacks or more episodes.
     """
-    outcomes = Outcomes.load(partial, tuple(attacks)) if partial is not None and Path(partial).exists() else Outcomes()
+
+    def kept() -> Outcomes:
+        return Outcomes.load(partial, tuple(attacks)) if partial is not None and Path(partial).exists() else Outcomes()
+
+    outcomes = ranks.shared(kept)
     if outcomes.episodes > number:
         raise RobustMetaError(
             f"{partial} holds {outcomes.episodes} episodes, more than the {number} asked for; choose another file"
         )
-    # Attacks on survivors go task by task anyway; one episode at a time, a killed run loses the least.
-    side_by_side = 1 if survivors_only else max(1, CHUNK // (episodes.ways * episodes.queries))
+    side_by_side = max(1, CHUNK // (episodes.ways * episodes.queries))
     while True:
         if report:
             report(outcomes.episodes)
         if outcomes.episodes >= number:
             return outcomes
-        chunk = range(outcomes.episodes, min(outcomes.episodes + side_by_side, number))
-        more = attack_episodes(
-            learner,
-            episodes.batch(chunk),
-            attacks,
-            seed,
-            survivors_only=survivors_only,
-            probed=outcomes.episodes < probed,
-        )
-        outcomes = outcomes.extended(more)
-        if partial is not None:
+        first = outcomes.episodes + ranks.rank * side_by_side
+        chunk = range(first, min(first + side_by_side, number))
+        found = Outcomes()
+        if chunk:
+            found = attack_episodes(
+                learner,
+                episodes.batch(chunk),
+                attacks,
+                seed,
+                survivors_only=survivors_only,
+                probed=first < probed,
+            )
+        for more in ranks.gathered(found):
+            if more.episodes:
+                outcomes = outcomes.extended(more)
+        if partial is not None and ranks.first:
             outcomes.save(partial)
 
 

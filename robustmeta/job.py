@@ -5,7 +5,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from robustmeta.assembly import build_attacks, build_learner, curve_attacks, episodes_of, suite_cards
@@ -14,6 +13,8 @@ from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.episodes import Episodes
 from robustmeta.learners import Learner
+from robustmeta.process import prepare_process
+from robustmeta.ranks import ALONE, Ranks
 from robustmeta.recipe import Recipe, Row
 from robustmeta.schema import Source, guarded
 from robustmeta.training import accuracy_of, train
@@ -21,10 +22,11 @@ from robustmeta.training import accuracy_of, train
 
 @dataclass(frozen=True)
 class Job:
-    """A row of a recipe to be run in `out`, by this process or another.
+    """A row of a recipe to be run in `out`, by this process or another, or by several together.
 
     root: the data root, or None for the default. device: `cpu` or `cuda`. position: of its progress bar.
     save_every: seconds between checkpoints. threads: of torch in this process. audit: `always` or `full`.
+    workers: threads that share the chunks of a training step. ranks: the processes that run the job together.
     twin: the checkpoint of the row's undefended twin; by default that of the recipe's row, if it has one.
     """
 
@@ -39,6 +41,8 @@ class Job:
     threads: int = 1
     audit: str = "always"
     twin: Path | None = None
+    workers: int = 1
+    ranks: Ranks = ALONE
 
     @property
     def checkpoint(self) -> Path:
@@ -47,6 +51,11 @@ class Job:
 
     def check(self) -> None:
         """Raise the `RobustMetaError` that training or evaluation would end in, before either has begun."""
+        self.ranks.shared(self._check)  # one after the other, for data are downloaded or made once, and then read
+        if not self.ranks.first:
+            self._check()
+
+    def _check(self) -> None:
         self.check_attacks()
         episodes, _ = self._training_tasks()
         learner = build_learner(self.recipe, self.row, episodes.image_shape, self.source).eval()
@@ -89,6 +98,9 @@ class Job:
                 lr=training.lr,
                 schedule=training.schedule,
                 clip=training.clip,
+                chunk=training.chunk,
+                workers=self.workers,
+                ranks=self.ranks,
                 checkpoint=self.checkpoint,
                 save_every=self.save_every,
                 recipe=recipe.made_by(self.row),
@@ -156,10 +168,5 @@ class Job:
     def bar(self, stage: str, total: int) -> Any:
         """A progress bar of the row."""
         label = f"{self.row.name} {stage}"
-        return tqdm(total=total, desc=f"{label:<24}", position=self.position, leave=False, disable=None, ncols=110)
-
-
-def prepare_process(threads: int) -> None:
-    """Set torch's threads, one being faster than two on one task; and flush denormals, which are ten times slower."""
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
+        hidden = None if self.ranks.first else True  # None: wherever the output is no terminal
+        return tqdm(total=total, desc=f"{label:<24}", position=self.position, leave=False, disable=hidden, ncols=110)

@@ -56,7 +56,7 @@ def measured(job: Job, learner: Learner, curve: bool = True) -> Measured:
     attacked = _measure(job, "attack", attacks, recipe.test.episodes, (learner, twin), settings)
     findings = judged(attacked, attacks, recipe.threat, recipe.test.ways)
     if job.audit == "full":
-        findings += _full_audit(job, attacks, learner, twin)
+        findings += job.ranks.shared(lambda: _full_audit(job, attacks, learner, twin))
     along = Outcomes()
     if curve:
         episodes = min(recipe.curve.episodes, recipe.test.episodes)
@@ -87,7 +87,9 @@ def _measure(
             bar.update(done - bar.n)
 
         tasks, seed = job.test_tasks(), job.recipe.test.seed
-        return measure(learners[0], tasks, attacks, episodes, seed=seed, partial=kept, report=report, **settings)
+        return measure(
+            learners[0], tasks, attacks, episodes, seed=seed, partial=kept, report=report, ranks=job.ranks, **settings
+        )
 
 
 def _full_audit(job: Job, attacks: Attacks, learner: Learner, twin: Learner | None) -> list[Finding]:
@@ -109,7 +111,7 @@ def _twin(job: Job) -> Learner | None:
     path = job.twin_checkpoint
     if path is None or not job.needs_twin:
         return None
-    state = Checkpoint.load(path)
+    state = job.ranks.shared(lambda: Checkpoint.load(path))
     trained = Recipe.of_checkpoint(state.recipe)
     row = trained.rows[0]
     if row.defense or (row.learner, row.backbone) != (job.row.learner, job.recipe.backbone_of(job.row)):

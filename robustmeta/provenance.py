@@ -32,6 +32,7 @@ def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
         "train_shots": training.shots,
         "train_steps": training.steps,
         "train_tasks": training.tasks,
+        "train_chunk": training.chunk,
         "train_seed": training.seed,
         "selection": "last step",
         "config": recipe.hash,

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from robustmeta.attacks.base import Attack, craft
 from robustmeta.checkpoint import Checkpoint
-from robustmeta.episodes import EpisodeBatch, Episodes
+from robustmeta.episodes import Episodes
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Learner, right_of
+from robustmeta.outer_step import Crew
+from robustmeta.ranks import ALONE, Ranks
 
 SCHEDULES = ("cosine", "constant")
 Report = Callable[[int, dict[str, float]], None]
@@ -25,8 +27,11 @@ class Training:
     """How a learner is trained: the training tasks, and the outer loop over them.
 
     ways, shots, queries: of a training task. tasks: tasks an outer step. steps: outer steps.
+    chunk: tasks a backward pass, on which the memory of a step hangs.
     lr: of Adam; `schedule` takes it to zero along a half cosine, or keeps it constant.
     clip: the largest norm of the outer gradient. seed: of the initial weights and of the tasks.
+
+    Raises `RobustMetaError` for an unknown schedule and settings out of range.
     """
 
     ways: int = 5
@@ -38,12 +43,15 @@ class Training:
     schedule: str = "cosine"
     clip: float = 10.0
     seed: int = 0
+    chunk: int = 2
 
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
             raise unknown("schedule", self.schedule, SCHEDULES)
         if self.tasks < 1 or self.steps < 0:
             raise RobustMetaError(f"tasks is {self.tasks} and steps {self.steps}; they must be at least 1 and 0")
+        if self.chunk < 1:
+            raise RobustMetaError(f"chunk is {self.chunk}; it must be at least 1")
         if self.lr <= 0 or self.clip <= 0:
             raise RobustMetaError(f"lr is {self.lr:g} and clip {self.clip:g}; both must be above 0")
 
@@ -57,6 +65,9 @@ def train(
     lr: float = 1e-3,
     schedule: str = "cosine",
     clip: float = 10.0,
+    chunk: int = 2,
+    workers: int = 1,
+    ranks: Ranks = ALONE,
     checkpoint: str | Path | None = None,
     save_every: float = 20.0,
     recipe: dict[str, Any] | None = None,
@@ -65,72 +76,102 @@ def train(
 ) -> list[dict[str, float]]:
     """Minimise the learner's outer loss over tasks 0, 1, 2, ... of `episodes`, with Adam.
 
+    chunk: as in `Training`; a step's tasks are met `learner.replays` times, with an update each.
+    workers: threads that share the chunks of a step; the weights do not hang on it.
+    ranks: the processes of a job that share them, each called with its own copy of the learner; the weights, equal
+    within rounding whatever their number, begin as the first one's, which alone writes the checkpoint.
     checkpoint: a file to save to, every `save_every` seconds and at the end; if it is there already, training
     goes on from it and ends with the weights of a run that was never interrupted.
     recipe: plain data that must equal the checkpoint's, kept in it; by default the settings of this call.
     validation: measures to report beside the loss, some twenty times in all. report: called after each step
     with the number of steps done and the last measures.
 
-    Returns the log: step, loss (the mean since the entry before) and the validation's measures.
+    Returns the log: step, loss (the mean since the entry before), core_seconds (what the steps so far took of this
+    process's processors, without validation and saving) and the validation's measures.
     Raises `RobustMetaError` for settings that `Training` refuses, if the checkpoint belongs to another recipe or
     learner, and if the loss is not finite.
     """
     training = Training(
-        episodes.ways, episodes.shots, episodes.queries, tasks, steps, lr, schedule, clip, episodes.seed
+        episodes.ways, episodes.shots, episodes.queries, tasks, steps, lr, schedule, clip, episodes.seed, chunk
     )
+    if workers < 1:
+        raise RobustMetaError(f"workers is {workers}; it must be at least 1")
     recipe = recipe or {"episodes": episodes.name, "training": asdict(training)}
     optimizer = torch.optim.Adam(learner.parameters(), lr=lr)
-    state = Checkpoint(learner.state_dict(), 0, optimizer.state_dict(), torch.get_rng_state(), recipe)
-    if checkpoint is not None and Path(checkpoint).exists():
-        state = _resume(Checkpoint.load(checkpoint), str(checkpoint), learner, optimizer, state.recipe)
+    state = ranks.shared(lambda: _begun(checkpoint, learner, optimizer, recipe))
+    _resume(state, str(checkpoint), learner, optimizer, recipe)
 
     learner.train()
     saved = time.monotonic()
-    for step in range(state.step, steps):
-        learner.progress = step / steps
-        for group in optimizer.param_groups:
-            group["lr"] = lr * (0.5 + 0.5 * math.cos(math.pi * step / steps)) if schedule == "cosine" else lr
-        batch = episodes.batch(range(step * tasks, (step + 1) * tasks))
-        state.losses.append(_outer_step(learner, batch, optimizer, clip, step))
-        state.step = step + 1
-        if state.step == steps or state.step % max(1, steps // 20) == 0:
-            measures = validation(learner) if validation else {}
-            state.log.append({"step": state.step, "loss": sum(state.losses) / len(state.losses), **measures})
-            state.losses.clear()
-        if checkpoint is not None and (state.step == steps or time.monotonic() - saved > save_every):
-            state.weights, state.optimizer = learner.state_dict(), optimizer.state_dict()
-            state.rng = torch.get_rng_state()
-            state.save(checkpoint)
-            saved = time.monotonic()
-        if report:
-            report(state.step, state.log[-1] if state.log else {})
-    learner.progress = 1.0
+    most = math.ceil(math.ceil(tasks / chunk) / ranks.size)  # chunks a step
+    spent = state.log[-1].get("core_seconds", 0.0) if state.log else 0.0
+    with Crew(learner, min(workers, most), ranks) as crew:
+        for step in range(state.step, steps):
+            _set_progress(learner, step / steps)
+            for group in optimizer.param_groups:
+                group["lr"] = lr * (0.5 + 0.5 * math.cos(math.pi * step / steps)) if schedule == "cosine" else lr
+            begun = time.process_time()
+            state.losses.append(_met(crew, episodes, training, step, optimizer))
+            spent += time.process_time() - begun
+            state.step = step + 1
+            if state.step == steps or state.step % max(1, steps // 20) == 0:
+                measures = validation(learner) if validation else {}
+                loss = sum(state.losses) / len(state.losses)
+                state.log.append({"step": state.step, "loss": loss, "core_seconds": spent, **measures})
+                state.losses.clear()
+            late = state.step == steps or time.monotonic() - saved > save_every
+            if checkpoint is not None and ranks.first and late:
+                state.weights, state.optimizer = learner.state_dict(), optimizer.state_dict()
+                state.rng = torch.get_rng_state()
+                state.save(checkpoint)
+                saved = time.monotonic()
+            if report:
+                report(state.step, state.log[-1] if state.log else {})
+    if ranks.size > 1:  # the same sums, but perhaps not the same processors
+        learner.load_state_dict(ranks.shared(lambda: _on_cpu(learner.state_dict())))
+    _set_progress(learner, 1.0)
     learner.eval()
     return state.log
 
 
-def _outer_step(
-    learner: Learner, batch: EpisodeBatch, optimizer: torch.optim.Optimizer, clip: float, step: int
-) -> float:
-    loss = learner.loss(batch)
-    if not loss.isfinite():
-        raise RobustMetaError(f"the outer loss is {loss.item()} at step {step}; lower lr or the inner learning rate")
-    optimizer.zero_grad()
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(learner.parameters(), clip)
-    optimizer.step()
-    return loss.item()
+def _met(crew: Crew, episodes: Episodes, training: Training, step: int, optimizer: torch.optim.Optimizer) -> float:
+    """Meet the tasks of a step, as often as they are replayed, and move the weights each time; the mean loss."""
+    losses = []
+    for _ in range(crew.learner.replays):
+        loss = crew.gradient(episodes, step, training.tasks, training.chunk)
+        nn.utils.clip_grad_norm_(crew.learner.parameters(), training.clip)
+        optimizer.step()
+        losses.append(loss)
+    return sum(losses) / len(losses)
+
+
+def _set_progress(learner: Learner, progress: float) -> None:
+    for module in learner.modules():
+        if isinstance(module, Learner):
+            module.progress = progress
+
+
+def _begun(
+    path: str | Path | None, learner: Learner, optimizer: torch.optim.Optimizer, recipe: dict[str, Any]
+) -> Checkpoint:
+    """The checkpoint to go on from: the one in the file, or that of a learner not yet trained."""
+    if path is not None and Path(path).exists():
+        return Checkpoint.load(path)
+    return Checkpoint(_on_cpu(learner.state_dict()), 0, optimizer.state_dict(), torch.get_rng_state(), recipe)
+
+
+def _on_cpu(weights: dict[str, Any]) -> dict[str, Any]:
+    return {name: weight.cpu() if isinstance(weight, Tensor) else weight for name, weight in weights.items()}
 
 
 def _resume(
     state: Checkpoint, path: str, learner: Learner, optimizer: torch.optim.Optimizer, recipe: dict[str, Any]
-) -> Checkpoint:
+) -> None:
     if state.recipe != recipe:
         raise RobustMetaError(f"{path} is the checkpoint of another recipe; choose another folder, or move it away")
     state.restore(learner, path)
     optimizer.load_state_dict(state.optimizer)
     torch.set_rng_state(state.rng)
-    return state
 
 
 def accuracy_of(learner: Learner, episodes: Episodes, attack: Attack, tasks: int = 8) -> dict[str, float]:

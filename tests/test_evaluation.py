@@ -126,7 +126,11 @@ def test_an_attack_on_the_support_from_python_is_labelled_so(learner, episodes) 
     }  # fmt: skip
 
 
-SLOW = ("square-5000", "square-1000", "spsa")  # of kin to cards that are run; told of apart
+SLOW = (
+    "square-1000", "square-5000", "spsa",
+    "torchattacks-apgd-dlr-100", "torchattacks-square-1000", "torchattacks-square-5000",
+)  # fmt: skip
+"""Of kin to cards that are run; told of apart."""
 
 
 @pytest.mark.parametrize("norm", ["Linf", "L2"])

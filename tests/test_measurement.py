@@ -7,8 +7,10 @@ import torch
 
 from robustmeta.attacks.base import Threat
 from robustmeta.attacks.projected_gradient import FGSM, PGD
+from robustmeta.bench import run_jobs
 from robustmeta.job import Job
 from robustmeta.measurement import _digest, measured
+from robustmeta.ranks import Ranks
 from robustmeta.recipe import read
 
 TEXT = """\
@@ -58,6 +60,15 @@ def test_an_undefended_learner_is_its_own_twin_and_a_defended_one_has_that_of_th
     attacked = measured(plain, learner, curve=False).attacked
     assert attacked.forwards["transfer-pgd-50"] > 0
     assert list(measured(defended, defended.train(), curve=False).attacked.right) == list(attacked.right)
+
+
+def test_workers_without_a_job_share_the_steps_of_the_others_and_ranks_run_one_job_at_a_time(jobs) -> None:
+    def given(jobs: list[Job], workers: int) -> dict[str, int]:
+        return run_jobs(jobs, lambda job: job.workers, workers, lambda name: None)
+
+    assert given(jobs[:1], 3) == {"protonet-natural": 3}
+    assert given([replace(job, ranks=Ranks(0, 2)) for job in jobs], 2) == {"protonet-natural": 2, "protonet-aq": 2}
+    assert given(jobs, 1) == {"protonet-natural": 1, "protonet-aq": 1}
 
 
 def test_what_is_kept_hangs_on_weights_settings_attacks_and_versions(jobs, monkeypatch) -> None:

@@ -54,6 +54,14 @@ def test_a_row_overrules_the_recipe_setting_by_setting(recipe):
     assert recipe.summary == "omniglot, 3-way 1-shot, Linf eps 0.0313725: maml-natural, ours"
 
 
+def test_the_chunk_is_a_setting_of_training_with_a_default(recipe):
+    asked = replace(recipe, training={**recipe.training, "chunk": 4})
+    (_, before), (_, after) = recipe.rows, asked.rows
+    assert (recipe.training_of(before).chunk, asked.training_of(after).chunk) == (2, 4)
+    assert asked.hash != recipe.hash
+    assert {**asked.made_by(after)["training"], "chunk": 2} == recipe.made_by(before)["training"]
+
+
 def test_a_seed_from_outside_overrules_every_row(recipe):
     seeded = recipe.seeded(3)
     assert [seeded.training_of(row).seed for row in seeded.rows] == [3, 3]

@@ -74,6 +74,38 @@ def test_progress_and_measures_are_reported_and_the_log_holds_mean_losses(learne
     assert [entry["clean"] for entry in log[:2]] == [0.25, 0.5]
 
 
+def test_a_batch_is_met_as_often_as_it_is_replayed_with_an_update_each(learner, episodes) -> None:
+    met, progress = [], []
+
+    class Noting(ProtoNet):
+        replays = 3
+
+        def loss(self, batch):
+            met.append(batch.index)
+            progress.append(self.progress)
+            return super().loss(batch)
+
+    made, by_hand = Noting(learner().backbone), learner()
+    log = train(made, episodes(), 2, tasks=2, chunk=2, lr=0.01, schedule="constant")
+    assert met == [(0, 1)] * 3 + [(2, 3)] * 3
+    assert progress == [0.0] * 3 + [0.5] * 3
+    optimizer, losses = torch.optim.Adam(by_hand.parameters(), lr=0.01), []
+    for index in met:
+        loss = by_hand.loss(episodes().batch(index))
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(by_hand.parameters(), 10.0)
+        optimizer.step()
+        losses.append(loss.item())
+    for got, expected in zip(made.parameters(), by_hand.parameters(), strict=True):
+        assert torch.equal(got, expected)
+    assert [entry["loss"] for entry in log] == pytest.approx([sum(losses[:3]) / 3, sum(losses[3:]) / 3])
+
+
+def untimed(log: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{key: value for key, value in entry.items() if key != "core_seconds"} for entry in log]
+
+
 class Noisy(ProtoNet):
     """Draws from torch's global generator in every step."""
 
@@ -99,6 +131,8 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_log(learner, episodes, tmp
 
     whole = make()
     log = run(whole)
+    spent = [entry["core_seconds"] for entry in log]
+    assert 0 < spent[0] and spent == sorted(spent)
 
     path = tmp_path / "a" / "checkpoint.pt"
     for steps in (5, 6, 9):
@@ -108,11 +142,11 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_log(learner, episodes, tmp
         assert Checkpoint.load(path).step == steps
     resumed = make()
     torch.manual_seed(78)
-    assert run(resumed, checkpoint=path) == log
+    assert untimed(run(resumed, checkpoint=path)) == untimed(log)
     assert all(torch.equal(value, state_of(whole)[key]) for key, value in state_of(resumed).items())
 
     loaded = make()
-    assert run(loaded, checkpoint=path, report=killed_after(1)) == log  # finished: only loaded
+    assert untimed(run(loaded, checkpoint=path, report=killed_after(1))) == untimed(log)  # finished: only loaded
     assert all(torch.equal(value, state_of(whole)[key]) for key, value in state_of(loaded).items())
     assert not loaded.training
     assert [file.name for file in path.parent.iterdir()] == ["checkpoint.pt"]
@@ -142,6 +176,19 @@ def test_the_checkpoint_of_another_recipe_or_learner_is_refused_and_kept(learner
         assert str(error.value).startswith(str(path))
         assert "\n" not in str(error.value)
         assert path.read_bytes() == content
+
+
+def test_a_checkpoint_from_before_chunks_goes_on_as_steps_in_one_chunk(learner, episodes, tmp_path) -> None:
+    path = tmp_path / "a.pt"
+    settings = {"steps": 4, "tasks": 4, "chunk": 4, "checkpoint": path}
+    train(learner(), episodes(), **settings)
+    state = torch.load(path, weights_only=True)
+    del state["recipe"]["training"]["chunk"]
+    torch.save(state, path)
+    assert Checkpoint.load(path).recipe["training"]["chunk"] == 4
+    assert train(learner(), episodes(), **settings) == state["log"]
+    with pytest.raises(RobustMetaError, match="is the checkpoint of another recipe"):
+        train(learner(), episodes(), **{**settings, "chunk": 2})
 
 
 def test_a_truncated_checkpoint_is_refused_and_kept(learner, episodes, tmp_path) -> None:
@@ -175,6 +222,7 @@ WRONG = [
     ({"steps": -1}, "steps -1; they must be at least 1 and 0"),
     ({"lr": 0.0}, "lr is 0 and clip 10; both must be above 0"),
     ({"clip": -1.0}, "clip -1"),
+    ({"chunk": 0}, "chunk is 0; it must be at least 1"),
 ]
 
 

@@ -74,6 +74,9 @@ class Learner(nn.Module):
     progress: float = 1.0
     """How far training has come, 0 to 1; set by the trainer, read by whatever follows a schedule."""
 
+    replays: int = 1
+    """How many times the trainer meets each batch, with an update of the weights each."""
+
     defense: str = "natural"
     """The name of the defense in result rows."""
 

@@ -15,7 +15,8 @@ AUDIT = ("learner", "defense", "code", "verdict", "subject", "evidence", "thresh
 CURVE = ("learner", "defense", "attack", "eps", "episodes", "accuracy", "ci95")
 
 VARIANTS = (
-    "backbone", "norm_policy", "order", "train_ways", "train_shots", "train_steps", "train_tasks", "train_seed",
+    "backbone", "norm_policy", "order", "train_ways", "train_shots", "train_steps", "train_tasks", "train_chunk",
+    "train_seed",
 )  # fmt: skip
 """What tells two learners of the same name and defense apart, where no column `row` names them."""
 
