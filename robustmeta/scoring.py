@@ -38,11 +38,13 @@ def attack_episodes(
     Attacks on queries: a query counts as right only if it is right clean too; `worst` counts it only if it is right
     under all of them. Attacks on the support are judged after a new adaptation, each query under a support poisoned
     without it, and take no part in `worst`.
-    survivors_only: each attack on queries meets only those that all before it left right, task by task, and its row
-    counts the ones it leaves; transductive classifiers, whose queries depend on each other, meet all.
+    survivors_only: each attack on queries meets only those that all before it left right, and its row counts the ones
+    it leaves; transductive classifiers, whose queries depend on each other, meet all.
     probed: also ask the classifiers and attacks what the audit wants to know, at some cost.
     Random streams hang on (seed, attack, episode), so a row does not depend on the episodes or attacks beside it,
-    but for the rounding of floating point and, with `survivors_only`, for which queries are left.
+    but for the rounding of floating point. With `survivors_only` this holds for attacks that leave a query alone once
+    it is fooled (`until_fooled`): they do to a query what they would do without. Others run task by task on what is
+    left, so that what they draw for a query hangs on its place among those that stand.
 
     An attack that raises an exception counts as one that moved nothing, which the audit says; only a
     `RobustMetaError` and a lack of memory end the evaluation.
@@ -96,18 +98,21 @@ class _Scored:
         begun, meter, batch = time.perf_counter(), Meter(), self.batch
         watched = Watched(self.classifier, batch.query_x, batch.query_y, attack.threat) if self.probed else None
         classifier, seeds = Metered(watched or self.classifier, meter), self._seeds(name)
+        parted = self.survivors_only and self.classifier.inductive and not isinstance(attack, EpisodeAttack)
 
         def run() -> Crafted:
             bound = attack.bound(batch, meter) if isinstance(attack, EpisodeAttack) else attack
-            if self.survivors_only and self.classifier.inductive and bound is attack:
-                return held(attack.threat, self._task_by_task(bound, classifier, seeds), batch.query_x)
+            if parted:
+                on_left = self._together if getattr(attack, "until_fooled", False) else self._task_by_task
+                return held(attack.threat, on_left(bound, classifier, seeds), batch.query_x)
             return held(attack.threat, bound(classifier, batch.query_x, batch.query_y, seeds), batch.query_x)
 
         crafted = self._guarded(name, run) or held(attack.threat, batch.query_x, batch.query_x)
         self._saw_crafted(name, crafted)
         right = self.right & right_of(self.classifier, crafted.images, batch.query_y)
         if watched is not None:
-            self._saw(f"S08/{name}", (watched.fooled & right).sum(1))
+            met = right & self.standing if parted else right
+            self._saw(f"S08/{name}", (watched.fooled & met).sum(1))
             self._saw(f"B03/{name}", self._rescored_otherwise(crafted.images))
             self._saw(f"B08/{name}", watched.tried)
         self.standing = self.standing & right
@@ -138,6 +143,19 @@ class _Scored:
         outcomes.seconds["worst"] = sum(outcomes.seconds[name] for name in together)
         outcomes.forwards["worst"] = sum(outcomes.forwards[name] for name in together)
         outcomes.backwards["worst"] = sum(outcomes.backwards[name] for name in together)
+
+    def _together(self, attack: Attack, classifier: Classifier, seeds: Sequence[int]) -> Tensor:
+        """The queries `[T, Q, C, H, W]`, those still standing attacked by one that leaves fooled queries alone.
+
+        The others have labels that the classifier does not give them, so that they count as fooled at the first look.
+        """
+        batch, standing = self.batch, self.standing
+        if not standing.any():
+            return batch.query_x
+        lost = self.right & ~standing
+        labels = torch.where(lost, (batch.query_y + 1) % self.classifier.ways, batch.query_y)
+        moved = attack(classifier, batch.query_x, labels, seeds).detach()
+        return torch.where(standing[..., None, None, None], moved, batch.query_x)
 
     def _task_by_task(self, attack: Attack, classifier: Classifier, seeds: Sequence[int]) -> Tensor:
         """The queries `[T, Q, C, H, W]`, those still standing attacked."""

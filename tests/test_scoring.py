@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from robustmeta.attacks.apgd import AutoPGD
 from robustmeta.attacks.base import Threat, Traits
 from robustmeta.attacks.card import card, names
 from robustmeta.attacks.projected_gradient import FGSM, PGD
+from robustmeta.attacks.square import Square
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners import Classifier, Learner
@@ -206,6 +208,57 @@ def test_queries_that_depend_on_each_other_are_never_parted(readable) -> None:
     )
     assert first.met == second.met == [(2, 6)]
     assert right(outcomes, "second") == [[0, 0, 1, 1, 1, 0], [0, 0, 1, 1, 1, 0]]  # what both left
+
+
+@dataclass
+class Leaving(Counting):
+    """Counts, too, and says that it leaves fooled queries alone; keeps the labels it met."""
+
+    until_fooled: bool = True
+    labels: list[list[list[int]]] = field(default_factory=list)
+
+    def __call__(self, classifier, images, labels, seeds=None) -> Tensor:
+        self.labels.append(labels.tolist())
+        return super().__call__(classifier, images, labels, seeds)
+
+
+def test_an_attack_that_leaves_fooled_queries_alone_meets_all_tasks_at_once(readable) -> None:
+    first, second, third = Leaving(1.0, slice(0, 2)), Leaving(0.0, slice(0, 3)), Leaving(1.0, slice(0, 2))
+    attacks = {"first": first, "second": second, "third": third}
+    outcomes = attack_episodes(Adapting(Selecting()), readable, attacks, 0, survivors_only=True)
+    assert first.met == second.met == [(2, 6)]
+    assert first.labels == [
+        readable.query_y.tolist()
+    ]  # wrong from the start, queries 0 and 1 of the second task are so
+    assert second.labels == [[[1, 2, 2, 0, 1, 2], [1, 0, 2, 0, 1, 2]]]  # 0 and 1 of the first are lost
+    assert right(outcomes, "first") == [[0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1]]
+    assert right(outcomes, "second") == right(outcomes, "worst") == [[0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1]]
+    assert outcomes.largest["second"] == 1.0
+    assert outcomes.largest["third"] == 0.0  # the lost ones count as not moved
+
+
+def test_survivors_end_as_they_would_without_and_in_any_company(learner, doubled) -> None:
+    attacks = {
+        "pgd": PGD(0.006, 2, until_fooled=True),
+        "apgd": AutoPGD(Threat("Linf", 0.02), 6, "dlr"),
+        "square": Square(Threat("Linf", 0.03), 30),
+    }
+    for name, settings in (("protonet", {}), ("maml", {"inner_lr": 0.3, "steps": 6})):
+        made = learner(name, "support", **settings).double()
+        whole = attack_episodes(made, doubled(range(3)), attacks, seed=3)
+        assert 0 < whole.right["worst"].mean() < whole.right["pgd"].mean()
+        left = attack_episodes(made, doubled(range(3)), attacks, seed=3, survivors_only=True)
+        assert np.array_equal(left.right["worst"], whole.right["worst"])
+        standing = np.logical_and.accumulate([whole.right[attack] for attack in attacks])
+        assert all(np.array_equal(left.right[attack], rows) for attack, rows in zip(attacks, standing, strict=True))
+        if name == "protonet":  # MAML's tasks stay of one size, and in one of them all stand
+            assert all(left.forwards[attack] < whole.forwards[attack] for attack in ("apgd", "square"))
+        probed = attack_episodes(made, doubled(range(3)), attacks, seed=3, survivors_only=True, probed=True)
+        assert all(np.array_equal(probed.right[attack], rows) for attack, rows in left.right.items())
+        assert not any(probed.evidence[f"S08/{attack}"].any() for attack in attacks)
+        for order in ([2, 0], [1]):
+            other = attack_episodes(made, doubled(order), attacks, seed=3, survivors_only=True)
+            assert all(np.array_equal(other.right[attack], rows[order]) for attack, rows in left.right.items())
 
 
 @dataclass

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from robustmeta.attacks import noise, projected_gradient, torchattacks_adapter  # noqa: F401 - they register engines
+from robustmeta.attacks import apgd, noise, projected_gradient, square, torchattacks_adapter  # noqa: F401 - engines
 from robustmeta.attacks.base import Attack, Threat, traits_of
 from robustmeta.attacks.card_file import SUITE, CardFile, is_path, is_suite, keys_of_card, read, shipped
 from robustmeta.attacks.engine import builder

@@ -23,6 +23,7 @@ class Metered(Classifier):
         super().__init__()
         self.classifier, self.meter = classifier, meter
         self.ways, self.inductive = classifier.ways, classifier.inductive
+        self.shares_weights = classifier.shares_weights
 
     def forward(self, query_x: Tensor) -> Tensor:
         """Logits `[T, Q, ways]` of queries `[T, Q, C, H, W]`."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -9,8 +10,8 @@ from torch import Tensor
 from robustmeta.attacks.ascent import unit
 from robustmeta.attacks.base import Attack, Threat, Traits, redrawn, uniform
 from robustmeta.attacks.engine import ENGINES
+from robustmeta.attacks.in_play import InPlay
 from robustmeta.attacks.projected_gradient import margin
-from robustmeta.attacks.search import Search
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier
 
@@ -23,7 +24,7 @@ class UniformNoise:
     sphere for L2, near which almost all of a ball's volume lies when D counts the pixels of an image.
 
     tries: random points a query. It sees logits only, so what it fools and gradient attacks miss tells of gradients
-    that mislead. Queries that are fooled are left alone where the classifier is inductive.
+    that mislead. Queries that are fooled are left alone where the classifier is inductive; until_fooled says so.
 
     Deviates from the paper in keeping the point of highest margin where none fools, not only those that do.
     Raises `RobustMetaError` unless `tries` is at least 1.
@@ -31,6 +32,7 @@ class UniformNoise:
 
     threat: Threat = field(default_factory=Threat)
     tries: int = 100
+    until_fooled: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.tries < 1:
@@ -50,15 +52,15 @@ class UniformNoise:
         self, classifier: Classifier, images: Tensor, labels: Tensor, seeds: Sequence[int] | None = None
     ) -> Tensor:
         """Images `[T, Q, C, H, W]` moved against `classifier`, for labels `[T, Q]`."""
-        found = Search(images, labels)
+        play = InPlay(classifier, images, labels)
         for index in range(self.tries):
-            drawn = self._drawn(images, redrawn(seeds, index))
-            x = found.taken(drawn)
-            logits = classifier(x)
-            found.note(x, margin(logits, found.labels), logits)
-            if classifier.inductive and found.drop_fooled(x).shape[1] == 0:
+            x = play.taken(self._drawn(images, redrawn(seeds, index)))
+            logits = play.classifier(x)
+            play.note(x, margin(logits, play.labels), logits)
+            play.leave()
+            if play.over:
                 break
-        return found.result()
+        return play.found
 
     def _drawn(self, images: Tensor, seeds: Sequence[int] | None) -> Tensor:
         drawn = uniform(images, seeds)

@@ -11,7 +11,7 @@ from torch import Tensor
 from robustmeta.attacks.ascent import direction, random_start
 from robustmeta.attacks.base import Threat, Traits, redrawn
 from robustmeta.attacks.engine import ENGINES
-from robustmeta.attacks.search import Search
+from robustmeta.attacks.in_play import InPlay
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Classifier
 
@@ -31,6 +31,7 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
     return wrong - right
 
 
+KEEPS = ("best", "last")
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"ce": cross_entropy, "margin": margin}
 
 
@@ -42,9 +43,10 @@ class ProjectedGradient:
 
     threat: norm and eps. steps: gradient steps. step_size: in pixel units; by default 2.5 eps / steps.
     loss: `ce` or `margin`. random_start: begin at a random point of the ball. restarts: whole repetitions.
-    until_fooled: leave a query alone once it fools the classifier, which tells the same accuracy in less time;
-    not for training, which wants the highest loss, and without effect on transductive classifiers, whose queries
-    depend on each other.
+    until_fooled: leave a query alone once it fools the classifier, which tells the same accuracy in less time (in
+    training this is friendly adversarial training, Zhang et al., 2020, which does not seek the highest loss); without
+    effect on transductive classifiers, whose queries depend on each other. keep: `best`, for each query the best
+    iterate met, or `last`, the last one, which saves the pass that judges it: for training.
 
     Deviates from the papers in returning, for each query, the best iterate met rather than the last: one that
     fools the classifier before one that does not, then the one of highest loss. Under a transductive classifier
@@ -58,8 +60,11 @@ class ProjectedGradient:
     random_start: bool = True
     restarts: int = 1
     until_fooled: bool = False
+    keep: str = "best"
 
     def __post_init__(self) -> None:
+        if self.keep not in KEEPS:
+            raise unknown("iterate to keep", self.keep, KEEPS)
         if self.loss not in LOSSES:
             raise unknown("attack loss", self.loss, LOSSES)
         if self.steps < 1 or self.restarts < 1:
@@ -79,25 +84,27 @@ class ProjectedGradient:
         self, classifier: Classifier, images: Tensor, labels: Tensor, seeds: Sequence[int] | None = None
     ) -> Tensor:
         """Images `[T, Q, C, H, W]` moved against `classifier`, for labels `[T, Q]`."""
-        found = Search(images, labels)
+        play = InPlay(classifier, images, labels, self.until_fooled)
         for restart in range(self.restarts):
             drawn = redrawn(seeds, restart)
             start = random_start(self.threat, images, drawn) if self.random_start else images.clone()
-            x = found.taken(start)
-            for step in range(self.steps + 1):
+            x = play.taken(start)
+            for step in range(self.steps + (self.keep == "best")):
                 x.requires_grad_(step < self.steps)
-                logits = classifier(x)
-                losses = LOSSES[self.loss](logits, found.labels)
-                found.note(x.detach(), losses.detach(), logits.detach())
+                logits = play.classifier(x)
+                losses = LOSSES[self.loss](logits, play.labels)
+                if self.keep == "best" or self.until_fooled:
+                    play.note(x.detach(), losses.detach(), logits.detach())
                 if step < self.steps:
                     (gradient,) = torch.autograd.grad(losses.sum(), x)
                     x = x.detach() + self._step_size * direction(self.threat, gradient)
-                    x = self.threat.project(x, found.images)
-                if self.until_fooled and classifier.inductive:
-                    x = found.drop_fooled(x.detach())
-                    if x.shape[1] == 0:
-                        return found.result()
-        return found.result()
+                    x = self.threat.project(x, play.images)
+                (x,) = play.leave(x.detach())
+                if play.over:
+                    return play.found
+            if self.keep == "last":
+                play.put(x)
+        return play.found
 
     @property
     def _step_size(self) -> float:
@@ -114,12 +121,13 @@ def projected_gradient(
     random_start: bool = True,
     restarts: int = 1,
     until_fooled: bool = False,
+    keep: str = "best",
 ) -> ProjectedGradient:
     """The attack of a card, its step size in units of eps; raises `RobustMetaError` for a value out of range."""
     if step_size_over_eps is not None and not step_size_over_eps > 0:
         raise RobustMetaError(f"step_size_over_eps is {step_size_over_eps:g}; it must be a number above 0")
     step_size = None if step_size_over_eps is None else step_size_over_eps * threat.eps
-    return ProjectedGradient(threat, steps, step_size, loss, random_start, restarts, until_fooled)
+    return ProjectedGradient(threat, steps, step_size, loss, random_start, restarts, until_fooled, keep)
 
 
 def PGD(eps: float = 0.1, steps: int = 20, norm: str = "Linf", **settings: Any) -> ProjectedGradient:  # noqa: N802

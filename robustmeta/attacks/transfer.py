@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
+from robustmeta.attacks.apgd import AutoPGD
 from robustmeta.attacks.base import Attack, EpisodeAttack, Threat, Traits, traits_of
 from robustmeta.attacks.card import card
 from robustmeta.attacks.engine import ENGINES
@@ -83,7 +84,7 @@ def transfer(threat: Threat, *, attack: str, twin: Learner | None = None) -> Att
     if (found.target, found.knowledge) != ("query", "white-box"):
         raise RobustMetaError(f"a transfer of {attack!r} cannot be: it takes a white-box attack on queries, as pgd-50")
     inner = found.build(threat)
-    if isinstance(inner, ProjectedGradient):
+    if isinstance(inner, ProjectedGradient | AutoPGD):
         inner = replace(inner, until_fooled=False)  # what barely fools the twin seldom fools another
     if twin is None:
         raise RobustMetaError(f"a transfer of {attack!r} needs the undefended twin of the learner; give a twin")

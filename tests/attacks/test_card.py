@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from robustmeta.attacks.apgd import AutoPGD
 from robustmeta.attacks.base import Threat
-from robustmeta.attacks.card import card, names, resolve
+from robustmeta.attacks.card import card, names, resolve, suite
 from robustmeta.attacks.noise import UniformNoise
 from robustmeta.attacks.projected_gradient import ProjectedGradient
+from robustmeta.attacks.square import Square
 from robustmeta.attacks.torchattacks_adapter import TorchAttack
 from robustmeta.attacks.torchattacks_classes import signature
 from robustmeta.errors import RobustMetaError
@@ -66,7 +68,7 @@ def test_cards_mean_what_their_names_say() -> None:
     fgsm = ProjectedGradient(threat, steps=1, step_size=0.2, random_start=False)
     assert card("fgsm").build(threat) == fgsm
     assert card("pgd-7").build(threat) == ProjectedGradient(threat, steps=7, step_size=0.05)
-    assert card("apgd-ce-100").build(threat) == TorchAttack("APGD", threat, {"steps": 100, "loss": "ce"})
+    assert card("apgd-ce-100").build(threat) == AutoPGD(threat, steps=100, loss="ce")
     assert card("apgd-dlr-100").fit("Linf", 3) == card("apgd-dlr-100")
     assert card("apgd-dlr-100").fit("Linf", 2) == card("pgd-50-margin")
     assert card("mifgsm").fit("L2", 5) == card("pgd-50")
@@ -78,11 +80,17 @@ def test_cards_mean_what_their_names_say() -> None:
 def test_the_parts_of_autoattack_have_the_settings_of_its_authors() -> None:
     """As `AutoAttack(version="standard")` of github.com/fra31/auto-attack sets them, or leaves them at the default."""
     threat = Threat("L2", 0.5)
+    ours = {
+        "apgd-ce-100": AutoPGD(threat, 100, "ce", targets=0, restarts=1, rho=0.75),
+        "apgd-t-100": AutoPGD(threat, 100, "dlr", targets=9, restarts=1, rho=0.75),
+        "square-5000": Square(threat, 5000, p_init=0.8, loss="margin", rescale_schedule=False, restarts=1),
+    }
+    assert {name: card(name).build(threat) for name in ours} == ours
     parts = {
-        "apgd-ce-100": ("APGD", {"steps": 100, "loss": "ce"}),
-        "apgd-t-100": ("APGDT", {"steps": 100, "n_restarts": 1}),
+        "torchattacks-apgd-ce-100": ("APGD", {"steps": 100, "loss": "ce"}),
+        "torchattacks-apgd-t-100": ("APGDT", {"steps": 100, "n_restarts": 1}),
         "fab-t-100": ("FAB", {"steps": 100, "n_restarts": 1, "multi_targeted": True}),
-        "square-5000": (
+        "torchattacks-square-5000": (
             "Square", {"n_queries": 5000, "n_restarts": 1, "p_init": 0.8, "loss": "margin", "resc_schedule": False}
         ),
     }  # fmt: skip
@@ -92,13 +100,13 @@ def test_the_parts_of_autoattack_have_the_settings_of_its_authors() -> None:
     assert [signature(method)["rho"] for method in ("APGD", "APGDT")] == [0.75, 0.75]
     assert [signature("FAB")[name] for name in ("alpha_max", "eta", "beta")] == [0.1, 1.05, 0.9]
     assert card("apgd-t-100").fit("Linf", 3).build(threat) == card("pgd-100-margin").build(threat)
-    assert [card(name).fit("Linf", 2).name for name in parts] == [
+    assert [card(name).fit("Linf", 2).name for name in suite("autoattack").cards] == [
         "apgd-ce-100", "pgd-100-margin", "fab-t-100", "square-5000"
     ]  # fmt: skip
 
 
 def test_the_hashes_that_committed_tables_carry_still_stand() -> None:
-    assert [card(name).hash for name in ("fgsm", "apgd-dlr-100")] == ["c5efa61c16e7", "ab24224e8ca3"]
+    assert [card(name).hash for name in ("fgsm", "mifgsm")] == ["c5efa61c16e7", "7182261ce471"]
 
 
 def test_the_hash_hangs_on_the_content_and_not_on_the_layout(write) -> None:

@@ -9,7 +9,7 @@ from robustmeta.errors import RobustMetaError
 
 def test_importing_the_package_registers_every_engine() -> None:
     assert set(ENGINES) == {
-        "joint", "noise", "poison", "projected_gradient", "swap", "torchattacks.<Class>", "transfer"
+        "apgd", "joint", "noise", "poison", "projected_gradient", "square", "swap", "torchattacks.<Class>", "transfer"
     }  # fmt: skip
 
 

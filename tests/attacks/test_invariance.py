@@ -4,11 +4,15 @@ Attacks that draw random numbers draw them by position, so another order gives a
 holds where the answer is certain, well above and below the smallest perturbation, and not for every image between.
 """
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from robustmeta.attacks.apgd import AutoPGD
 from robustmeta.attacks.base import Threat, craft
 from robustmeta.attacks.card import card, names
+from robustmeta.attacks.square import Square
 from robustmeta.attacks.torchattacks_adapter import TorchAttack
 
 BRIEF = {"steps": 20, "n_queries": 60, "nb_iter": 10, "nb_sample": 16, "N": 2, "eot_iter": 1, "max_iterations": 20}
@@ -30,6 +34,9 @@ def ready(problem, name: str, factor: float):
     if isinstance(attack, TorchAttack):
         brief = {key: min(value, BRIEF.get(key, value)) for key, value in attack.parameters.items()}
         attack = TorchAttack(attack.method, attack.threat, brief)
+    if isinstance(attack, AutoPGD | Square):
+        at = "steps" if isinstance(attack, AutoPGD) else "n_queries"
+        attack = replace(attack, **{at: BRIEF[at]})
     if name == "tpgd":  # in float64: it goes where the tiny noise at its start points, and rounding may turn that
         p.images = p.images.double()
         p.classifier.weight, p.classifier.bias = p.classifier.weight.double(), p.classifier.bias.double()

@@ -27,17 +27,18 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_suites_that_ship() -> None:
-    assert suites() == ("autoattack", "quick", "standard", "support")
+    assert suites() == ("autoattack", "quick", "standard", "support", "worst")
     for name in suites():
         cards = resolve(name)
         assert tuple(each.name for each in cards) == suite(name).cards
         assert suite(name).name == name
-        assert suite(name).survivors_only == (name == "autoattack")
+        assert suite(name).survivors_only == (name in ("autoattack", "worst"))
         assert {each.target == "query" for each in cards} == {name != "support"}
-    for name in ("quick", "standard", "autoattack"):  # one loss besides cross-entropy at least
+    for name in ("quick", "standard", "autoattack", "worst"):  # one loss besides cross-entropy at least
         losses = [each.build(Threat()).traits.loss for each in resolve(name)]
         assert "margin" in losses
     assert suite("autoattack").cards == ("apgd-ce-100", "apgd-t-100", "fab-t-100", "square-5000")
+    assert sorted(suite("worst").cards) == sorted(suite("standard").cards)
 
 
 def test_the_hash_hangs_on_the_suite_and_on_its_cards(folder: Path) -> None:
