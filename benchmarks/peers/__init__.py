@@ -1,0 +1,1 @@
+"""The contenders of the adversarial outer step: other libraries, plain torch, and robustmeta."""
