@@ -1,5 +1,7 @@
 """The block that Conv4 stacks: convolution, normalization, pooling and ReLU, for many tasks at once."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -43,9 +45,8 @@ class ConvBlock(nn.Module):
             return F.relu(F.max_pool2d(y, 2)), None
         sharing = 1 if self.norm == "running" else tasks  # S
         if not passing or self.norm == "transductive":
-            parts = [normalised(part, self.scale, self.shift, self.eps) for part in y.chunk(sharing)]
-            y = torch.cat(parts) if len(parts) > 1 else parts[0]
-            return F.relu(F.max_pool2d(y, 2)), None
+            parts = [normalised(part, self.scale, self.shift, self.eps) for part in _parts(y, sharing)]
+            return F.relu(F.max_pool2d(_whole(parts), 2)), None
         by_task = y.unflatten(0, (sharing, -1))  # [S, N, width, H, W]
         mean = by_task.mean((1, 3, 4))
         own = Moments(mean, (by_task - mean[:, None, :, None, None]).square().mean((1, 3, 4)))
@@ -54,10 +55,9 @@ class ConvBlock(nn.Module):
 
     def _folded(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
         """The block under fixed statistics, an affine map that folds into the convolution before it."""
-        sharing = x.chunk(len(scale))  # the images that share statistics
         weights = self.conv.weight * scale[..., None, None, None]
-        blocks = [pooled_convolution(part, w, b) for part, w, b in zip(sharing, weights, shift, strict=True)]
-        return torch.cat(blocks) if len(blocks) > 1 else blocks[0]
+        sharing = zip(_parts(x, len(scale)), _parts(weights, len(scale)), _parts(shift, len(scale)), strict=True)
+        return _whole([pooled_convolution(part, w.squeeze(0), b.squeeze(0)) for part, w, b in sharing])
 
     def _side_by_side(
         self, x: Tensor, tasks: int, given: Moments | None, passing: bool
@@ -83,3 +83,12 @@ class ConvBlock(nn.Module):
     def _affine(self, given: Moments) -> tuple[Tensor, Tensor]:
         scale = self.scale * torch.rsqrt(given.var + self.eps)
         return scale, self.shift - given.mean * scale
+
+
+def _parts(x: Tensor, number: int) -> Sequence[Tensor]:
+    """A tensor in parts of one size; of one part no view is made, whose backward pass would copy it."""
+    return x.chunk(number) if number > 1 else [x]
+
+
+def _whole(parts: Sequence[Tensor]) -> Tensor:
+    return torch.cat(tuple(parts)) if len(parts) > 1 else parts[0]

@@ -21,7 +21,7 @@ def pooled_convolution(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     library's convolution with few output channels. It is the same function and the same gradient, of any order.
     """
     thin = x.device.type == "cpu" and x.requires_grad and x.shape[1] <= THIN and torch.is_grad_enabled()
-    if thin and not (weight.requires_grad or bias.requires_grad):
+    if thin and not torch.is_autocast_enabled("cpu") and not (weight.requires_grad or bias.requires_grad):
         return _PixelGradient.apply(x, weight, bias)  # type: ignore[no-any-return,no-untyped-call]
     return F.relu(F.max_pool2d(F.conv2d(x, weight, bias, padding=1), 2))
 
@@ -58,7 +58,8 @@ class _PixelGradient(torch.autograd.Function):
             strict=True,
         )
         for gradient, out, place, target in slices:
-            unpooled = _unpooled(gradient * (out > 0), place, (height, width)).permute(1, 0, 2, 3)
+            gradient = torch.ops.aten.threshold_backward(gradient, out, 0)  # of the ReLU
+            unpooled = _unpooled(gradient, place, (height, width)).permute(1, 0, 2, 3)
             by_tap = (taps @ unpooled.reshape(len(weight), -1)).view(channels, 9, -1, height, width)
             for tap in range(9):
                 down, right = divmod(tap, 3)

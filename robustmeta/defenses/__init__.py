@@ -2,5 +2,6 @@
 
 from robustmeta.defenses.adversarial_querying import AdversarialQuerying
 from robustmeta.defenses.base import DEFENSES
+from robustmeta.defenses.free_adversarial_querying import FreeAdversarialQuerying
 
-__all__ = ["DEFENSES", "AdversarialQuerying"]
+__all__ = ["DEFENSES", "AdversarialQuerying", "FreeAdversarialQuerying"]

@@ -1,13 +1,16 @@
 """Adversarial querying: the outer loss is taken on queries attacked against the adapted classifier."""
 
+import torch
 from torch import Tensor
 
 from robustmeta.attacks.base import craft
 from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.defenses.base import DEFENSES
 from robustmeta.episodes import EpisodeBatch
-from robustmeta.errors import RobustMetaError
+from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Classifier, Learner, query_loss
+
+PRECISIONS = ("float32", "bfloat16")
 
 
 @DEFENSES.register("aq")
@@ -21,20 +24,25 @@ class AdversarialQuerying(Learner):
 
     learner: any learner. attack: what crafts the queries; PGD-7 in the paper.
     ramp: the share of training over which eps grows from 0 to its full size; 0 is the paper's constant eps.
+    precision: of the attack's arithmetic, `float32` or `bfloat16`; the outer loss is always in full precision.
 
-    Deviates from the paper in the ramp, and in crafting against the very function that is scored: the paper's code
-    let every attack step move the running statistics.
+    Deviates from the paper in the ramp, in the precision where it is not full, and in crafting against the very
+    function that is scored: the paper's code let every attack step move the running statistics.
 
-    Raises `RobustMetaError` for a ramp outside [0, 1].
+    Raises `RobustMetaError` for a ramp outside [0, 1] or an unknown precision.
     """
 
     defense = "aq"
 
-    def __init__(self, learner: Learner, attack: ProjectedGradient, ramp: float = 0.0) -> None:
+    def __init__(
+        self, learner: Learner, attack: ProjectedGradient, ramp: float = 0.0, precision: str = "float32"
+    ) -> None:
         super().__init__()
+        if precision not in PRECISIONS:
+            raise unknown("precision", precision, PRECISIONS)
         if not 0 <= ramp <= 1:
             raise RobustMetaError(f"ramp is {ramp:g}; it is a share of training, 0 to 1")
-        self.learner, self.attack, self.ramp = learner, attack, ramp
+        self.learner, self.attack, self.ramp, self.precision = learner, attack, ramp, precision
 
     @property
     def base(self) -> Learner:
@@ -49,5 +57,6 @@ class AdversarialQuerying(Learner):
         """Mean cross-entropy (a scalar) on the attacked queries."""
         classifier = self.adapt(batch.support_x, batch.support_y)
         attack = self.attack.scaled(min(1.0, self.progress / self.ramp) if self.ramp else 1.0)
-        attacked = craft(attack, classifier.detach(), batch.query_x, batch.query_y, batch.index or None)
+        with torch.autocast(batch.query_x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            attacked = craft(attack, classifier.detach(), batch.query_x, batch.query_y, batch.index or None)
         return query_loss(classifier, batch.with_queries(attacked))

@@ -14,8 +14,6 @@ from robustmeta.learners.base import LEARNERS, Classifier, Learner, freeze
 class PrototypeClassifier(Classifier):
     """Minus the squared Euclidean distance to each class's prototype `[T, ways, D]`."""
 
-    shares_weights = True
-
     def __init__(
         self, backbone: Backbone, weights: dict[str, Tensor], statistics: Statistics | None, prototypes: Tensor
     ) -> None:
@@ -24,6 +22,8 @@ class PrototypeClassifier(Classifier):
         self.weights, self.statistics, self.prototypes = weights, statistics, prototypes
         self.ways = prototypes.shape[1]
         self.inductive = backbone.norm != "transductive"
+        # Statistics of each task's own make its weights its own, once they are folded into them.
+        self.shares_weights = statistics is None or len(statistics[0].mean) == 1
 
     def forward(self, query_x: Tensor) -> Tensor:
         """Logits `[T, Q, ways]` of queries `[T, Q, C, H, W]`."""

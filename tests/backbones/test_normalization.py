@@ -60,3 +60,12 @@ def test_third_derivatives_are_those_of_the_formula_written_out(inputs: tuple[Te
 def test_a_constant_channel_is_normalised_to_its_shift() -> None:
     y, scale, shift = torch.full((2, 1, 2, 2), 7.0), torch.ones(1), torch.tensor([0.25])
     torch.testing.assert_close(normalised(y, scale, shift, EPS), torch.full((2, 1, 2, 2), 0.25), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_in_float32_the_variance_is_right_to_its_last_digits(memory_format: torch.memory_format) -> None:
+    draw = torch.Generator().manual_seed(0)
+    y = torch.rand(5, 8, 28, 28, generator=draw).pow(8).to(memory_format=memory_format)
+    precise = torchs(y.double(), torch.ones(8, dtype=torch.float64), torch.zeros(8, dtype=torch.float64))
+    found = normalised(y, torch.ones(8), torch.zeros(8), EPS)
+    torch.testing.assert_close(found.double(), precise, rtol=1e-6, atol=2e-6)

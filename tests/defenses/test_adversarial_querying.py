@@ -1,7 +1,7 @@
 """Adversarial querying against its formula, and against any trace that crafting could leave."""
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
@@ -36,6 +36,22 @@ class Fixed:
 
     def pattern(self, images: Tensor) -> Tensor:
         return self.by * (-1.0) ** torch.arange(images.shape[-1]).to(images)
+
+
+@dataclass
+class Dtypes:
+    """Notes the type of what the backbone's convolutions make while it crafts, and moves nothing."""
+
+    threat: Threat = field(default_factory=Threat)
+    dtype: torch.dtype | None = None
+
+    def scaled(self, factor: float) -> "Dtypes":
+        return self
+
+    def __call__(self, classifier, images, labels, seeds=None) -> Tensor:
+        assert torch.autograd.grad(classifier(images.requires_grad_()).sum(), images)[0].isfinite().all()
+        self.dtype = F.conv2d(images[0], torch.ones(1, images.shape[2], 3, 3)).dtype
+        return images
 
 
 @pytest.fixture
@@ -221,3 +237,20 @@ def test_no_gradient_runs_back_into_the_crafting(learner, batch, crafted) -> Non
         AdversarialQuerying(learner().double(), attack).loss(batch).backward()
         assert batch.query_x.grad is None
         assert not crafted[-1].requires_grad
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_in_bfloat16_only_the_crafting_is_rounded(learner, batch, crafted, name) -> None:
+    inner = learner(name).float()
+    floats = replace(batch, support_x=batch.support_x.float(), query_x=batch.query_x.float())
+    seen = Dtypes()
+    loss = AdversarialQuerying(inner, seen, precision="bfloat16").loss(floats)
+    assert seen.dtype == torch.bfloat16
+    assert loss.dtype == crafted[0].dtype == torch.float32
+    logits = inner.adapt(floats.support_x, floats.support_y)(crafted[0])
+    torch.testing.assert_close(loss, F.cross_entropy(logits.flatten(0, 1), floats.query_y.flatten()))
+
+
+def test_an_unknown_precision(learner) -> None:
+    with pytest.raises(RobustMetaError, match="did you mean 'bfloat16'"):
+        AdversarialQuerying(learner("protonet"), PGD(0.1), precision="bfloat")

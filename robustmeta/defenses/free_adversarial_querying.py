@@ -1,0 +1,76 @@
+"""Free adversarial querying: the backward pass that trains the learner also moves the queries."""
+
+import torch
+from torch import Tensor
+
+from robustmeta.attacks.ascent import direction, random_start
+from robustmeta.attacks.base import Threat
+from robustmeta.defenses.base import DEFENSES
+from robustmeta.episodes import EpisodeBatch
+from robustmeta.errors import RobustMetaError
+from robustmeta.learners.base import Classifier, Learner, query_loss
+
+
+@DEFENSES.register("free-aq")
+class FreeAdversarialQuerying(Learner):
+    """Adversarial querying with replayed batches (after Shafahi et al., 2019): a learner around a learner.
+
+    Each batch is met `replays` times. At each, one backward pass gives both the outer gradient, at
+    L(A(theta, support), query + delta), and delta <- project(delta + step_size * sign(grad_query L)).
+
+    learner: any learner. threat: norm and eps. replays: updates of the learner a batch.
+    step_size_over_eps: of a move of the queries. ramp: as in adversarial querying.
+
+    Deviates from the paper in where delta begins: at a random point of the ball for each batch, as few-shot batches
+    have other queries each time, where the paper goes on from the batch before.
+
+    Raises `RobustMetaError` for replays below 2, a step size that is not above 0 or a ramp outside [0, 1].
+    """
+
+    defense = "free-aq"
+
+    def __init__(
+        self, learner: Learner, threat: Threat, *, replays: int = 4, step_size_over_eps: float = 1.0, ramp: float = 0.0
+    ) -> None:
+        super().__init__()
+        if replays < 2:
+            raise RobustMetaError(f"replays is {replays}; the queries move between replays, so there must be 2 or more")
+        if not step_size_over_eps > 0 or not 0 <= ramp <= 1:
+            raise RobustMetaError(
+                f"step_size_over_eps is {step_size_over_eps:g} and ramp {ramp:g}; the one must be above 0, the other a "
+                "share of training, 0 to 1"
+            )
+        self.learner, self.threat, self.replays, self.ramp = learner, threat, replays, ramp
+        self.step_size_over_eps = step_size_over_eps
+        self._moved: dict[tuple[int, ...], Tensor] = {}
+        self._met_at = self.progress
+
+    @property
+    def base(self) -> Learner:
+        """The learner inside."""
+        return self.learner.base
+
+    def adapt(self, support_x: Tensor, support_y: Tensor) -> Classifier:
+        """The inner learner's classifiers of supports `[T, N, C, H, W]` with labels `[T, N]`."""
+        return self.learner.adapt(support_x, support_y)
+
+    def loss(self, batch: EpisodeBatch) -> Tensor:
+        """Mean cross-entropy (a scalar) on the moved queries; its backward pass moves them for the next replay.
+
+        The replays of a batch are told by its `index`, and a new step by the trainer's `progress`.
+        """
+        if self._met_at != self.progress:
+            self._moved, self._met_at = {}, self.progress
+        threat = self.threat.scaled(min(1.0, self.progress / self.ramp) if self.ramp else 1.0)
+        start = self._moved.get(batch.index)
+        if start is None:
+            start = random_start(threat, batch.query_x, batch.index or None)
+        queries = start.detach().requires_grad_()
+
+        def move(gradient: Tensor) -> None:
+            with torch.no_grad():
+                step = self.step_size_over_eps * threat.eps * direction(threat, gradient)
+                self._moved[batch.index] = threat.project(queries + step, batch.query_x)
+
+        queries.register_hook(move)  # type: ignore[no-untyped-call]
+        return query_loss(self.adapt(batch.support_x, batch.support_y), batch.with_queries(queries))
