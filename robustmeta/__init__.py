@@ -11,11 +11,12 @@ from robustmeta.backbones import BACKBONES, Backbone, Conv4
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.data import DATASETS
 from robustmeta.data.classes import ImageClasses
-from robustmeta.defenses import DEFENSES, AdversarialQuerying
+from robustmeta.defenses import DEFENSES, AdversarialQuerying, FreeAdversarialQuerying
 from robustmeta.episodes import EpisodeBatch, Episodes
 from robustmeta.errors import RobustMetaError
 from robustmeta.evaluation import evaluate
 from robustmeta.learners import LEARNERS, MAML, Classifier, Learner, ProtoNet
+from robustmeta.process import prepare_process
 from robustmeta.training import train
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Conv4",
     "EpisodeBatch",
     "Episodes",
+    "FreeAdversarialQuerying",
     "ImageClasses",
     "Learner",
     "ProjectedGradient",
@@ -42,5 +44,6 @@ __all__ = [
     "Threat",
     "TorchAttack",
     "evaluate",
+    "prepare_process",
     "train",
 ]

@@ -37,7 +37,7 @@ def build_learner(recipe: Recipe, row: Row, image_shape: tuple[int, int, int], s
     learner: Learner = _made(LEARNERS, row.learner, source, (*at, "learner"), backbone=backbone, ways=recipe.test.ways)
     if row.defense:
         settings: dict[str, Any] = dict(row.defense)
-        given: dict[str, Any] = {"learner": learner}
+        given: dict[str, Any] = {"learner": learner, "threat": recipe.threat}
         if "attack" in settings:
             name = settings.pop("attack")
             given["attack"] = training_attack(name, recipe, source, (*at, "defense", "attack"))

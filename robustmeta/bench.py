@@ -124,7 +124,8 @@ def run_jobs(
     """
     at_once = 1 if jobs[0].ranks.size > 1 else min(workers, len(jobs))
     ordered = sorted(jobs, key=lambda job: not job.row.defense)
-    ordered = [replace(job, workers=max(1, workers // at_once)) for job in ordered]
+    spare = workers % at_once  # the longest rows have the threads that do not divide
+    ordered = [replace(job, workers=max(1, workers // at_once + (i < spare))) for i, job in enumerate(ordered)]
     if at_once == 1:
         results = {}
         for job in ordered:
@@ -203,7 +204,7 @@ def evaluate_checkpoint(
             recipe, Source(str(path), {}), recipe.rows[0], folder, root, device,
             threads=threads, audit=audit, twin=twin, ranks=ranks,
         )  # fmt: skip
-        job.check_attacks()
+        ranks.shared(job.check_attacks)  # the first alone fetches data that are not there
         learner = job.restored(trained, state)
         with run_folder(recipe, job.out, ranks):
             report = _report([(job, measured(job, learner, curve=out is not None))])

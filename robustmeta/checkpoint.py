@@ -21,7 +21,8 @@ class Checkpoint:
     weights: the learner's `state_dict`. step: outer steps done. optimizer: its `state_dict`.
     rng: the state of torch's global generator. recipe: what made it, as plain data (empty for a training loop
     without a recipe). log: one dict a progress report: step, loss, clean and robust accuracy.
-    losses: of the steps since the last entry of the log.
+    losses: of the steps since the last entry of the log. core_seconds: of a processor that the steps took; 0 in a file
+    from before it was noted.
     """
 
     weights: dict[str, torch.Tensor]
@@ -31,6 +32,7 @@ class Checkpoint:
     recipe: dict[str, Any] = field(default_factory=dict)
     log: list[dict[str, float]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
+    core_seconds: float = 0.0
 
     def save(self, path: str | Path) -> None:
         """Write the checkpoint to `path`, whole or not at all."""
@@ -59,6 +61,8 @@ class Checkpoint:
         except Exception as error:  # damaged bytes end the unpickler in whatever exception they lead it to first
             raise RobustMetaError(f"{path} is truncated or not a checkpoint of robustmeta; train it anew") from error
         known = {"format", *(each.name for each in fields(cls))}
+        if isinstance(content, dict):
+            content.setdefault("core_seconds", 0.0)
         if not isinstance(content, dict) or content.pop("format", None) != FORMAT or {*content, "format"} != known:
             raise RobustMetaError(f"{path} is not a checkpoint of robustmeta ({FORMAT!r})")
         return cls(**{**content, "recipe": _completed(content["recipe"])})

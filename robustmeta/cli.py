@@ -1,5 +1,6 @@
 """The command line: click commands, no logic of their own."""
 
+import os
 import shlex
 import sys
 from collections.abc import Callable
@@ -229,4 +230,6 @@ def _workers(threads: int | None, device: str) -> int:
 
 
 def _command() -> str:
-    return shlex.join(["robustmeta", *sys.argv[1:]])
+    command = shlex.join(["robustmeta", *sys.argv[1:]])
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    return command if processes == 1 else f"torchrun --nproc-per-node {processes} -m {command}"

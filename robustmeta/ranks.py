@@ -19,6 +19,9 @@ Value = TypeVar("Value")
 PATIENCE = timedelta(days=30)
 """How long one process waits for another's work; that another has died is noticed at once, whatever this is."""
 
+LOST = ("peer", "connection", "remote", "socket closed", "broken pipe", "read error", "writev")
+"""Words of which gloo and NCCL name one when the other end is gone."""
+
 GONE = "a process of this job ended; run the same command again to go on"
 
 
@@ -82,7 +85,10 @@ def joined(device: str) -> Iterator[tuple[Ranks, str]]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or "RANK" not in os.environ:
         yield ALONE, device_of(device)
         return
-    store, rank, size = next(distributed.rendezvous("env://"))  # type: ignore[attr-defined]
+    try:
+        store, rank, size = next(distributed.rendezvous("env://"))  # type: ignore[attr-defined]
+    except ValueError as error:  # RANK and WORLD_SIZE are there, the rest of what a launcher sets is not
+        raise RobustMetaError(f"{error}; start a job of several processes with torchrun") from error
     with _said_once(store):
         own = device_of(device, int(os.environ.get("LOCAL_RANK", "0")))
         backend = "cpu:gloo,cuda:nccl" if own.startswith("cuda") else "gloo"
@@ -151,6 +157,6 @@ def _together(call: Callable[[], object]) -> None:
     try:
         call()
     except RuntimeError as error:
-        if not any(word in str(error).lower() for word in ("peer", "connection", "remote")):
-            raise  # gloo and NCCL name one of these when the other end is gone
+        if not any(word in str(error).lower() for word in LOST):
+            raise
         raise RobustMetaError(GONE) from error

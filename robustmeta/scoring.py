@@ -147,7 +147,8 @@ class _Scored:
     def _together(self, attack: Attack, classifier: Classifier, seeds: Sequence[int]) -> Tensor:
         """The queries `[T, Q, C, H, W]`, those still standing attacked by one that leaves fooled queries alone.
 
-        The others have labels that the classifier does not give them, so that they count as fooled at the first look.
+        The others have labels that the classifier does not give them, so that they count as fooled, most of them at the
+        first look; what becomes of them is not kept.
         """
         batch, standing = self.batch, self.standing
         if not standing.any():

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def train(
     """Minimise the learner's outer loss over tasks 0, 1, 2, ... of `episodes`, with Adam.
 
     chunk: as in `Training`; a step's tasks are met `learner.replays` times, with an update each.
-    workers: threads that share the chunks of a step; the weights do not hang on it.
+    workers: threads that share the chunks of a step; the weights do not hang on it, if torch runs on one thread.
     ranks: the processes of a job that share them, each called with its own copy of the learner; the weights, equal
     within rounding whatever their number, begin as the first one's, which alone writes the checkpoint.
     checkpoint: a file to save to, every `save_every` seconds and at the end; if it is there already, training
@@ -104,7 +104,6 @@ def train(
     learner.train()
     saved = time.monotonic()
     most = math.ceil(math.ceil(tasks / chunk) / ranks.size)  # chunks a step
-    spent = state.log[-1].get("core_seconds", 0.0) if state.log else 0.0
     with Crew(learner, min(workers, most), ranks) as crew:
         for step in range(state.step, steps):
             _set_progress(learner, step / steps)
@@ -112,12 +111,12 @@ def train(
                 group["lr"] = lr * (0.5 + 0.5 * math.cos(math.pi * step / steps)) if schedule == "cosine" else lr
             begun = time.process_time()
             state.losses.append(_met(crew, episodes, training, step, optimizer))
-            spent += time.process_time() - begun
+            state.core_seconds += time.process_time() - begun
             state.step = step + 1
             if state.step == steps or state.step % max(1, steps // 20) == 0:
                 measures = validation(learner) if validation else {}
                 loss = sum(state.losses) / len(state.losses)
-                state.log.append({"step": state.step, "loss": loss, "core_seconds": spent, **measures})
+                state.log.append({"step": state.step, "loss": loss, "core_seconds": state.core_seconds, **measures})
                 state.losses.clear()
             late = state.step == steps or time.monotonic() - saved > save_every
             if checkpoint is not None and ranks.first and late:
@@ -168,10 +167,23 @@ def _resume(
     state: Checkpoint, path: str, learner: Learner, optimizer: torch.optim.Optimizer, recipe: dict[str, Any]
 ) -> None:
     if state.recipe != recipe:
-        raise RobustMetaError(f"{path} is the checkpoint of another recipe; choose another folder, or move it away")
+        differs = ", ".join(_differences(state.recipe, recipe))
+        raise RobustMetaError(
+            f"{path} is the checkpoint of another recipe ({differs}); choose another folder, or move it away"
+        )
     state.restore(learner, path)
     optimizer.load_state_dict(state.optimizer)
     torch.set_rng_state(state.rng)
+
+
+def _differences(held: dict[str, Any], wanted: dict[str, Any], at: str = "") -> Iterator[str]:
+    """The settings in which a checkpoint's recipe differs from the one wanted, in words."""
+    for key in dict.fromkeys((*held, *wanted)):
+        one, other = held.get(key), wanted.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            yield from _differences(one, other, f"{at}{key}.")
+        elif one != other:
+            yield f"its {at}{key} is {one!r}, not {other!r}"
 
 
 def accuracy_of(learner: Learner, episodes: Episodes, attack: Attack, tasks: int = 8) -> dict[str, float]:

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from robustmeta.attacks.base import Threat
 from robustmeta.attacks.projected_gradient import PGD
 from robustmeta.backbones import Conv4
 from robustmeta.data.classes import ImageClasses
-from robustmeta.defenses import AdversarialQuerying
+from robustmeta.defenses import AdversarialQuerying, FreeAdversarialQuerying
 from robustmeta.episodes import EpisodeBatch, Episodes
 from robustmeta.learners import MAML, Learner, ProtoNet
 
@@ -58,7 +59,7 @@ def batch(episodes: Callable[..., Episodes]) -> EpisodeBatch:
 
 @pytest.fixture
 def learner() -> Callable[..., Learner]:
-    """Makes `protonet`, `maml`, `protonet-aq` or `maml-aq` for the patterns, with scales and shifts unlike 1 and 0."""
+    """Makes `protonet`, `maml`, `protonet-aq`, `maml-aq` or `protonet-free` for the patterns, with scales and shifts unlike 1 and 0."""
 
     def make(
         name: str = "protonet", norm: str = "support", width: int = 4, seed: int = 0, **settings: object
@@ -73,6 +74,8 @@ def learner() -> Callable[..., Learner]:
         kind, _, defense = name.partition("-")
         inner = {"steps": 2, "inner_lr": 0.1, **settings}
         made: Learner = MAML(backbone, 3, **inner) if kind == "maml" else ProtoNet(backbone)
+        if defense == "free":
+            return FreeAdversarialQuerying(made, Threat("Linf", 0.05), replays=2, ramp=0.5)
         return AdversarialQuerying(made, PGD(0.05, steps=2), ramp=0.5) if defense else made
 
     return make

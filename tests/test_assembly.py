@@ -58,6 +58,11 @@ def test_a_defense_is_made_round_its_learner():
     assert made.ramp == pytest.approx(1 / 3)
 
 
+def test_a_defense_that_takes_the_threat_is_given_the_recipes():
+    made = built(TEXT.replace("attack: pgd-7, ramp: 1/3", "ramp: 1/3").replace("name: aq", "name: free-aq"), 1)
+    assert (made.defense, made.threat, made.replays) == ("free-aq", Threat("Linf", 8 / 255), 4)
+
+
 def test_initial_weights_hang_on_the_training_seed_alone():
     def weights(text: str, row: int = 0) -> torch.Tensor:
         torch.rand(5)
@@ -136,7 +141,11 @@ MAML_AT, AQ_AT = "mine.yaml:10: rows.0.learner", "mine.yaml:13: rows.1.defense"
         ("pgd-7", "square-1000", f"{AQ_AT}.attack: the attack 'square-1000' is not safe in training; pgd-7 is"),
         ("pgd-7", "7", f"{AQ_AT}.attack: is 7; it must be the name of an attack, as pgd-7"),
         ("attack: pgd-7, ", "", f"{AQ_AT}: 'attack' is missing"),
-        ("ramp: 1/3", "rampe: 1", f"{AQ_AT}.rampe: is not a setting here; did you mean 'ramp'? (known: ramp)"),
+        (
+            "ramp: 1/3",
+            "rampe: 1",
+            f"{AQ_AT}.rampe: is not a setting here; did you mean 'ramp'? (known: ramp, precision)",
+        ),
     ],
 )
 def test_a_wrong_learner_is_told_with_its_line(old, new, message):

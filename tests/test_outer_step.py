@@ -67,7 +67,9 @@ def test_chunks_add_up_to_the_gradient_of_the_whole(learner, episodes, name, nor
         torch.testing.assert_close(got, wanted, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize(("name", "norm"), [("protonet-aq", "running"), ("maml-aq", "running")])
+@pytest.mark.parametrize(
+    ("name", "norm"), [("protonet-aq", "running"), ("maml-aq", "running"), ("protonet-free", "support")]
+)
 def test_the_weights_have_the_same_bits_whatever_the_number_of_workers(learner, episodes, name, norm) -> None:
     made = []
     for workers in (1, 2, 3):

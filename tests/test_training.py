@@ -166,7 +166,11 @@ def test_the_checkpoint_of_another_recipe_or_learner_is_refused_and_kept(learner
     train(learner(), episodes(), steps=1, tasks=1, checkpoint=path, recipe={"eps": 0.1})
     content = path.read_bytes()
     for made, recipe, message in (
-        (learner(), {"eps": 0.2}, "is the checkpoint of another recipe; choose another folder, or move it away"),
+        (
+            learner(),
+            {"eps": 0.2},
+            r"another recipe \(its eps is 0.1, not 0.2\); choose another folder, or move it away",
+        ),
         (learner(), None, "is the checkpoint of another recipe"),
         (learner(width=8), {"eps": 0.1}, "is the checkpoint of another learner; its weights do not fit"),
         (learner("maml"), {"eps": 0.1}, "is the checkpoint of another learner"),

@@ -55,8 +55,9 @@ class InPlay:
         self._fooled[self._task, self._query] = fooled | fools
 
     def put(self, x: Tensor) -> None:
-        """Keep the images `[T', Q', C, H, W]`, whatever was found before."""
-        self.found[self._task, self._query] = x
+        """Keep the images `[T', Q', C, H, W]` of those that stand, whatever was found before."""
+        kept = ~self.taken(self._fooled) if self._leaving else torch.ones_like(self.labels, dtype=torch.bool)
+        self.found[self._task.expand_as(kept)[kept], self._query[kept]] = x[kept]
 
     def leave(self, *states: Tensor) -> Sequence[Tensor]:
         """Let the fooled go; what remains of the states `[T', Q', ...]`.
@@ -87,10 +88,10 @@ def _singly(stand: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _side_by_side(stand: Tensor) -> tuple[Tensor, Tensor]:
-    """The rows `[T', 1]` in which somebody stands, and their columns `[T', Q']`, those that stand first."""
+    """The rows `[T', 1]` in which somebody stands, and `[T', Q']` columns of each: all that stand, and some others."""
     numbers = stand.sum(1)
     row = numbers.nonzero()
-    return row, (~stand[row[:, 0]]).int().argsort(dim=1, stable=True)[:, : int(numbers.max())]
+    return row, (~stand[row[:, 0]]).int().argsort(dim=1, stable=True)[:, : int(numbers.max())].sort(dim=1).values
 
 
 class Draws:

@@ -67,6 +67,8 @@ class ProjectedGradient:
             raise unknown("iterate to keep", self.keep, KEEPS)
         if self.loss not in LOSSES:
             raise unknown("attack loss", self.loss, LOSSES)
+        if self.keep == "last" and self.restarts > 1:
+            raise RobustMetaError(f"restarts is {self.restarts}; where the last iterate is kept, only one can count")
         if self.steps < 1 or self.restarts < 1:
             raise RobustMetaError(f"steps is {self.steps} and restarts {self.restarts}; both must be at least 1")
 
@@ -91,7 +93,7 @@ class ProjectedGradient:
             x = play.taken(start)
             for step in range(self.steps + (self.keep == "best")):
                 x.requires_grad_(step < self.steps)
-                logits = play.classifier(x)
+                logits = play.classifier(x).to(x.dtype)  # which under autocast they are not
                 losses = LOSSES[self.loss](logits, play.labels)
                 if self.keep == "best" or self.until_fooled:
                     play.note(x.detach(), losses.detach(), logits.detach())

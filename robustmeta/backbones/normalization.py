@@ -16,7 +16,7 @@ def normalised(y: Tensor, scale: Tensor, shift: Tensor, eps: float) -> Tensor:
     Deviates from torch's own function in nothing but the second derivative's cost, which MAML's outer loop pays: its
     sums over a channel are those that the first derivative has made, where torch makes a dozen of them anew.
     """
-    output, _, _ = _Normalise.apply(y, scale, shift, eps)  # type: ignore[no-untyped-call]
+    output, _, _ = _Normalise.apply(y.to(scale.dtype), scale, shift, eps)  # type: ignore[no-untyped-call]
     return output  # type: ignore[no-any-return]
 
 

@@ -1,5 +1,7 @@
 """Free adversarial querying: the backward pass that trains the learner also moves the queries."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,14 @@ from robustmeta.defenses.base import DEFENSES
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner, query_loss
+
+
+class _Replayed(NamedTuple):
+    """Clean queries, where they were moved, and how often they were met."""
+
+    clean: Tensor
+    moved: Tensor
+    met: int
 
 
 @DEFENSES.register("free-aq")
@@ -42,8 +52,7 @@ class FreeAdversarialQuerying(Learner):
             )
         self.learner, self.threat, self.replays, self.ramp = learner, threat, replays, ramp
         self.step_size_over_eps = step_size_over_eps
-        self._moved: dict[tuple[int, ...], Tensor] = {}
-        self._met_at = self.progress
+        self._replayed: dict[tuple[int, ...], _Replayed] = {}
 
     @property
     def base(self) -> Learner:
@@ -57,20 +66,19 @@ class FreeAdversarialQuerying(Learner):
     def loss(self, batch: EpisodeBatch) -> Tensor:
         """Mean cross-entropy (a scalar) on the moved queries; its backward pass moves them for the next replay.
 
-        The replays of a batch are told by its `index`, and a new step by the trainer's `progress`.
+        A batch whose `index` and queries were met less than `replays` times goes on from where they were moved.
         """
-        if self._met_at != self.progress:
-            self._moved, self._met_at = {}, self.progress
         threat = self.threat.scaled(min(1.0, self.progress / self.ramp) if self.ramp else 1.0)
-        start = self._moved.get(batch.index)
-        if start is None:
-            start = random_start(threat, batch.query_x, batch.index or None)
-        queries = start.detach().requires_grad_()
+        replayed = self._replayed.pop(batch.index, None)
+        if replayed is None or not torch.equal(replayed.clean, batch.query_x):
+            replayed = _Replayed(batch.query_x, random_start(threat, batch.query_x, batch.index or None), met=0)
+        queries, met = replayed.moved.detach().requires_grad_(), replayed.met + 1
 
         def move(gradient: Tensor) -> None:
-            with torch.no_grad():
+            if met < self.replays:
                 step = self.step_size_over_eps * threat.eps * direction(threat, gradient)
-                self._moved[batch.index] = threat.project(queries + step, batch.query_x)
+                moved = threat.project(queries.detach() + step, batch.query_x)
+                self._replayed[batch.index] = _Replayed(batch.query_x, moved, met)
 
         queries.register_hook(move)  # type: ignore[no-untyped-call]
         return query_loss(self.adapt(batch.support_x, batch.support_y), batch.with_queries(queries))

@@ -71,3 +71,25 @@ def test_a_task_draws_what_torch_draws_after_its_seed() -> None:
         assert torch.equal(first[task], torch.rand(5))
         assert torch.equal(second[task], torch.randn(32))
         assert torch.equal(signs[task], (2 * torch.rand(7) - 1).sign())
+
+
+def test_those_that_stand_keep_their_order_whoever_remains_beside_them() -> None:
+    images = torch.tensor([[0.9, 0.1, 0.1], [0.1, 0.1, 0.9], [0.9, 0.9, 0.9]])[..., None, None, None]
+    play = InPlay(Signs([0.5, 0.5, 0.5]), images, torch.zeros(3, 3, dtype=torch.long))
+    play.note(images, images[..., 0, 0, 0], play.classifier(images))
+    (left,) = play.leave(torch.arange(9).view(3, 3))
+    assert left.tolist() == [[1, 2], [3, 4]]
+    whole = InPlay(Signs([0.5, 0.5]), images[[0, 2]], torch.zeros(2, 3, dtype=torch.long))
+    low = torch.full_like(images[[0, 2]], 0.1)
+    low[0, 0], low[1] = 0.9, 0.9
+    whole.note(low, low[..., 0, 0, 0], whole.classifier(low))
+    assert whole.leave(torch.arange(6).view(2, 3))[0].tolist() == [[1, 2]]
+
+
+def test_the_last_iterates_are_put_only_where_nobody_was_fooled() -> None:
+    images = torch.tensor([[0.9, 0.1], [0.1, 0.1]])[..., None, None, None]
+    play = InPlay(Signs([0.5, 0.5]), images, torch.zeros(2, 2, dtype=torch.long))
+    play.note(images, images[..., 0, 0, 0], play.classifier(images))
+    play.leave()
+    play.put(torch.full_like(play.images, 0.3))  # the first, fooled, remains beside the others
+    torch.testing.assert_close(play.found[..., 0, 0, 0], torch.tensor([[0.9, 0.3], [0.3, 0.3]]))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from robustmeta.attacks.base import Threat
 from robustmeta.attacks.projected_gradient import FGSM, PGD
+from robustmeta.backbones import POLICIES
 from robustmeta.defenses import DEFENSES, AdversarialQuerying, adversarial_querying
 from robustmeta.errors import RobustMetaError
 
@@ -249,6 +250,16 @@ def test_in_bfloat16_only_the_crafting_is_rounded(learner, batch, crafted, name)
     assert loss.dtype == crafted[0].dtype == torch.float32
     logits = inner.adapt(floats.support_x, floats.support_y)(crafted[0])
     torch.testing.assert_close(loss, F.cross_entropy(logits.flatten(0, 1), floats.query_y.flatten()))
+
+
+@pytest.mark.parametrize("norm", POLICIES)
+@pytest.mark.parametrize("loss", ["ce", "margin"])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_bfloat16_goes_with_every_policy_and_loss(learner, batch, name, norm, loss) -> None:
+    inner = learner(name, norm).float().train()
+    floats = replace(batch, support_x=batch.support_x.float(), query_x=batch.query_x.float())
+    AdversarialQuerying(inner, PGD(0.05, steps=2, loss=loss), precision="bfloat16").loss(floats).backward()
+    assert all(p.grad.dtype == torch.float32 and p.grad.isfinite().all() for p in inner.parameters())
 
 
 def test_an_unknown_precision(learner) -> None:

@@ -1,5 +1,7 @@
 """Free adversarial querying against its update, worked by hand over three replays."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -44,15 +46,35 @@ def test_the_backward_pass_gives_the_learner_its_ordinary_gradient(learner, batc
         torch.testing.assert_close(ours, plain)
 
 
-def test_a_new_step_and_another_batch_begin_at_a_random_point(learner, batch, monkeypatch) -> None:
-    free = FreeAdversarialQuerying(learner("protonet").double().train(), Threat("Linf", 0.05)).train()
-    free.progress = 0.25
-    first = free.loss(batch)
-    first.backward()
-    replayed = free.loss(batch)
-    assert not torch.equal(first, replayed)
-    free.progress = 0.5
-    torch.testing.assert_close(free.loss(batch), first)
+def test_after_its_replays_and_on_other_queries_it_begins_at_a_random_point(learner, batch) -> None:
+    free = FreeAdversarialQuerying(learner("protonet").double().train(), Threat("Linf", 0.05), replays=2).train()
+    by_hand = replace(batch, index=())  # as of a training loop of one's own
+    others = by_hand.with_queries(batch.query_x.flip(1))
+    torch.manual_seed(0)
+    first = [met(free, by_hand) for _ in range(2)]
+    assert first[0] != first[1]
+    torch.manual_seed(0)
+    assert [met(free, by_hand) for _ in range(2)] == first  # a third meeting is a first one
+    met(free, by_hand)
+    torch.manual_seed(1)
+    after_another = met(free, others)
+    torch.manual_seed(1)
+    alone = met(FreeAdversarialQuerying(free.learner, free.threat, replays=2).train(), others)
+    assert after_another == alone
+
+
+def met(free: FreeAdversarialQuerying, batch) -> float:
+    loss = free.loss(batch)
+    loss.backward()
+    return loss.item()
+
+
+def test_nothing_is_kept_of_batches_that_were_met_often_enough(learner, batch) -> None:
+    free = FreeAdversarialQuerying(learner("protonet").double().train(), Threat("Linf", 0.05), replays=3)
+    for _ in range(3):
+        assert not free._replayed or batch.index in free._replayed
+        met(free, batch)
+    assert not free._replayed
 
 
 @pytest.mark.parametrize(("progress", "share"), [(0.0, 0.0), (0.2, 0.5), (0.4, 1.0), (0.9, 1.0)])
