@@ -59,7 +59,7 @@ def batch(episodes: Callable[..., Episodes]) -> EpisodeBatch:
 
 @pytest.fixture
 def learner() -> Callable[..., Learner]:
-    """Makes `protonet`, `maml`, `protonet-aq`, `maml-aq` or `protonet-free` for the patterns, with scales and shifts unlike 1 and 0."""
+    """Makes `protonet` or `maml`, with `-aq` or `-free`, for the patterns, with scales and shifts unlike 1 and 0."""
 
     def make(
         name: str = "protonet", norm: str = "support", width: int = 4, seed: int = 0, **settings: object

@@ -28,7 +28,7 @@ def test_cost_is_the_last_of_the_log_and_differences_are_paired(report: Path) ->
     slow, quick = compared(report)
     assert (slow["core_seconds"], slow["ratio"], slow["gap"]) == (30.0, 1.0, 0.0)
     assert (quick["row"], quick["steps"], quick["lr"], quick["ratio"]) == ("quick", 2, 0.002, 3.0)
-    assert quick["clean"] == pytest.approx(80) and quick["worst"] == pytest.approx(50)
+    assert (quick["clean"], quick["worst"]) == pytest.approx((80, 50))
     assert quick["gap"] == pytest.approx(-10)
     assert quick["gap_ci95"] == pytest.approx(0, abs=1e-9)  # each episode lost the same
     assert compared(report, first="quick")[0]["ratio"] == pytest.approx(1 / 3)
