@@ -64,7 +64,7 @@ class _PixelGradient(torch.autograd.Function):
             for tap in range(9):
                 down, right = divmod(tap, 3)
                 target[..., down : down + height, right : right + width] += by_tap[:, tap]
-        return padded[..., 1:-1, 1:-1].transpose(0, 1), None, None
+        return padded[..., 1:-1, 1:-1].transpose(0, 1).contiguous(), None, None  # for those who view it as a vector
 
 
 def _slice(x: Tensor, weight: Tensor) -> int:
