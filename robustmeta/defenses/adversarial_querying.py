@@ -5,16 +5,16 @@ from torch import Tensor
 
 from robustmeta.attacks.base import craft
 from robustmeta.attacks.projected_gradient import ProjectedGradient
-from robustmeta.defenses.base import DEFENSES
+from robustmeta.defenses.base import DEFENSES, Defense
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError, unknown
-from robustmeta.learners.base import Classifier, Learner, query_loss
+from robustmeta.learners.base import Learner, query_loss
 
 PRECISIONS = ("float32", "bfloat16")
 
 
 @DEFENSES.register("aq")
-class AdversarialQuerying(Learner):
+class AdversarialQuerying(Defense):
     """Adversarial querying (Goldblum, Fowl & Goldstein, 2020): a learner around a learner.
 
     min over theta of E [ max over ||delta|| <= eps of L(A(theta, support), query + delta, label) ].
@@ -37,26 +37,17 @@ class AdversarialQuerying(Learner):
     def __init__(
         self, learner: Learner, attack: ProjectedGradient, ramp: float = 0.0, precision: str = "float32"
     ) -> None:
-        super().__init__()
+        super().__init__(learner, ramp)
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS)
         if not 0 <= ramp <= 1:
             raise RobustMetaError(f"ramp is {ramp:g}; it is a share of training, 0 to 1")
-        self.learner, self.attack, self.ramp, self.precision = learner, attack, ramp, precision
-
-    @property
-    def base(self) -> Learner:
-        """The learner inside."""
-        return self.learner.base
-
-    def adapt(self, support_x: Tensor, support_y: Tensor) -> Classifier:
-        """The inner learner's classifiers of supports `[T, N, C, H, W]` with labels `[T, N]`."""
-        return self.learner.adapt(support_x, support_y)
+        self.attack, self.precision = attack, precision
 
     def loss(self, batch: EpisodeBatch) -> Tensor:
         """Mean cross-entropy (a scalar) on the attacked queries."""
         classifier = self.adapt(batch.support_x, batch.support_y)
-        attack = self.attack.scaled(min(1.0, self.progress / self.ramp) if self.ramp else 1.0)
+        attack = self.attack.scaled(self.eps_share)
         with torch.autocast(batch.query_x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             attacked = craft(attack, classifier.detach(), batch.query_x, batch.query_y, batch.index or None)
         return query_loss(classifier, batch.with_queries(attacked))

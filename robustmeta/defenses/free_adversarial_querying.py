@@ -7,10 +7,10 @@ from torch import Tensor
 
 from robustmeta.attacks.ascent import direction, random_start
 from robustmeta.attacks.base import Threat
-from robustmeta.defenses.base import DEFENSES
+from robustmeta.defenses.base import DEFENSES, Defense
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
-from robustmeta.learners.base import Classifier, Learner, query_loss
+from robustmeta.learners.base import Learner, query_loss
 
 
 class _Replayed(NamedTuple):
@@ -22,7 +22,7 @@ class _Replayed(NamedTuple):
 
 
 @DEFENSES.register("free-aq")
-class FreeAdversarialQuerying(Learner):
+class FreeAdversarialQuerying(Defense):
     """Adversarial querying with replayed batches (after Shafahi et al., 2019): a learner around a learner.
 
     Each batch is met `replays` times. At each, one backward pass gives both the outer gradient, at
@@ -42,7 +42,7 @@ class FreeAdversarialQuerying(Learner):
     def __init__(
         self, learner: Learner, threat: Threat, *, replays: int = 4, step_size_over_eps: float = 1.0, ramp: float = 0.0
     ) -> None:
-        super().__init__()
+        super().__init__(learner, ramp)
         if replays < 2:
             raise RobustMetaError(f"replays is {replays}; the queries move between replays, so there must be 2 or more")
         if not step_size_over_eps > 0 or not 0 <= ramp <= 1:
@@ -50,25 +50,15 @@ class FreeAdversarialQuerying(Learner):
                 f"step_size_over_eps is {step_size_over_eps:g} and ramp {ramp:g}; the one must be above 0, the other a "
                 "share of training, 0 to 1"
             )
-        self.learner, self.threat, self.replays, self.ramp = learner, threat, replays, ramp
-        self.step_size_over_eps = step_size_over_eps
+        self.threat, self.replays, self.step_size_over_eps = threat, replays, step_size_over_eps
         self._replayed: dict[tuple[int, ...], _Replayed] = {}
-
-    @property
-    def base(self) -> Learner:
-        """The learner inside."""
-        return self.learner.base
-
-    def adapt(self, support_x: Tensor, support_y: Tensor) -> Classifier:
-        """The inner learner's classifiers of supports `[T, N, C, H, W]` with labels `[T, N]`."""
-        return self.learner.adapt(support_x, support_y)
 
     def loss(self, batch: EpisodeBatch) -> Tensor:
         """Mean cross-entropy (a scalar) on the moved queries; its backward pass moves them for the next replay.
 
         A batch whose `index` and queries were met less than `replays` times goes on from where they were moved.
         """
-        threat = self.threat.scaled(min(1.0, self.progress / self.ramp) if self.ramp else 1.0)
+        threat = self.threat.scaled(self.eps_share)
         replayed = self._replayed.pop(batch.index, None)
         if replayed is None or not torch.equal(replayed.clean, batch.query_x):
             replayed = _Replayed(batch.query_x, random_start(threat, batch.query_x, batch.index or None), met=0)
