@@ -24,6 +24,8 @@ class EpisodeBatch:
     query_x: float `[T, ways*queries, C, H, W]` in [0, 1].
     query_y: int64 `[T, ways*queries]`.
     index: the number of each task in its task distribution; empty for batches made by hand.
+    classes: int64 `[T, ways]`, the class of the data set's split that each label stands for, for learners that are
+    trained on the classes themselves; None for batches made by hand.
 
     Raises `RobustMetaError` on a missing task axis, sizes that do not match, images outside [0, 1], NaN or none,
     and labels that are not 0 to ways-1 in int64 with each class in the support.
@@ -34,6 +36,7 @@ class EpisodeBatch:
     query_x: Tensor
     query_y: Tensor
     index: tuple[int, ...] = ()
+    classes: Tensor | None = None
 
     def __post_init__(self) -> None:
         check_images("support_x", self.support_x, self.support_y)
@@ -63,8 +66,8 @@ class EpisodeBatch:
 
     def to(self, device: torch.device | str) -> "EpisodeBatch":
         """The same tasks on `device`."""
-        tensors = ("support_x", "support_y", "query_x", "query_y")
-        return replace(self, **{name: getattr(self, name).to(device) for name in tensors})
+        tensors: dict[str, Any] = {key: value for key, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **{name: tensor.to(device) for name, tensor in tensors.items()})
 
 
 def check_images(name: str, images: Tensor, labels: Tensor) -> None:
@@ -169,15 +172,15 @@ class Episodes:
         channels, height, width = self._images.shape[1:]
         return channels, height, width
 
-    def rows(self, index: int) -> np.ndarray:
-        """The rows `[ways, shots + queries]` of the image tensor that task `index` is made of."""
+    def drawn(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """The classes `[ways]` of task `index`, and the rows `[ways, shots + queries]` of the image tensor."""
         if index < 0:
             raise RobustMetaError(f"task {index} asked of {self.name}; tasks are numbered 0, 1, 2, ...")
         bits = np.random.PCG64([self.seed, index])
         chosen = np.argsort(bits.random_raw(len(self.counts)), kind="stable")[: self.ways]
         each = self.shots + self.queries
         picks = [np.argsort(bits.random_raw(self.counts[c]), kind="stable")[:each] for c in chosen]
-        return self._first[chosen, None] + np.stack(picks)
+        return chosen, self._first[chosen, None] + np.stack(picks)
 
     def batch(self, indices: Sequence[int]) -> EpisodeBatch:
         """The tasks of the given indices, in one gather from the image tensor.
@@ -186,8 +189,11 @@ class Episodes:
         """
         if not len(indices):
             raise RobustMetaError(f"a batch of no tasks asked of {self.name}; give at least one index")
-        rows = torch.from_numpy(np.stack([self.rows(index) for index in indices])).to(self._images.device)
-        images = self._images[rows].float().div_(255)  # [T, ways, shots + queries, C, H, W]
+        classes, drawn = (
+            torch.from_numpy(np.stack(each)).to(self._images.device)
+            for each in zip(*(self.drawn(index) for index in indices), strict=True)
+        )
+        images = self._images[drawn].float().div_(255)  # [T, ways, shots + queries, C, H, W]
         support, query = images[:, :, : self.shots], images[:, :, self.shots :]
         tasks = len(indices)
         return EpisodeBatch(
@@ -196,6 +202,7 @@ class Episodes:
             query_x=query.flatten(1, 2),
             query_y=self._labels.repeat_interleave(self.queries).expand(tasks, -1),
             index=tuple(indices),
+            classes=classes,
         )
 
     def __getitem__(self, index: int) -> EpisodeBatch:

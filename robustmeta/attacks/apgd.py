@@ -10,8 +10,9 @@ from torch import Tensor
 from robustmeta.attacks.ascent import direction
 from robustmeta.attacks.base import Threat, Traits
 from robustmeta.attacks.engine import ENGINES
-from robustmeta.attacks.in_play import Draws, InPlay
+from robustmeta.attacks.in_play import InPlay
 from robustmeta.attacks.projected_gradient import cross_entropy
+from robustmeta.draws import Draws
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Classifier
 

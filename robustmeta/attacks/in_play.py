@@ -92,30 +92,3 @@ def _side_by_side(stand: Tensor) -> tuple[Tensor, Tensor]:
     numbers = stand.sum(1)
     row = numbers.nonzero()
     return row, (~stand[row[:, 0]]).int().argsort(dim=1, stable=True)[:, : int(numbers.max())].sort(dim=1).values
-
-
-class Draws:
-    """Uniform numbers from [0, 1), each task from its own stream, seeded `seeds[i]`; from the global one without.
-
-    A stream goes on from draw to draw, as that of `torch.rand` after `torch.manual_seed(seeds[i])` does.
-    """
-
-    def __init__(self, like: Tensor, seeds: Sequence[int] | None) -> None:
-        self._like, self._tasks = like, len(like)
-        self._streams = None if seeds is None else [torch.Generator().manual_seed(seed) for seed in seeds]
-
-    def uniform(self, *shape: int) -> Tensor:
-        """Numbers `[T, *shape]`, uniform in [0, 1)."""
-        if self._streams is None:
-            return torch.rand(self._tasks, *shape, dtype=self._like.dtype, device=self._like.device)
-        return torch.stack([torch.rand(shape, generator=stream) for stream in self._streams]).to(self._like)
-
-    def normal(self, *shape: int) -> Tensor:
-        """Numbers `[T, *shape]`, standard normal."""
-        if self._streams is None:
-            return torch.randn(self._tasks, *shape, dtype=self._like.dtype, device=self._like.device)
-        return torch.stack([torch.randn(shape, generator=stream) for stream in self._streams]).to(self._like)
-
-    def signs(self, *shape: int) -> Tensor:
-        """Numbers `[T, *shape]`, -1 or 1."""
-        return (2 * self.uniform(*shape) - 1).sign()

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from robustmeta.attacks.base import Threat, Traits
 from robustmeta.attacks.engine import ENGINES
-from robustmeta.attacks.in_play import Draws, InPlay
+from robustmeta.attacks.in_play import InPlay
 from robustmeta.attacks.projected_gradient import LOSSES
 from robustmeta.attacks.windows import bump, norm, placed, start_of_bumps, window
+from robustmeta.draws import Draws
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Classifier
 

@@ -5,7 +5,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from robustmeta.attacks.in_play import Draws
+from robustmeta.draws import Draws
 
 
 def norm(delta: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.defenses.base import DEFENSES, Defense
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError, unknown
-from robustmeta.learners.base import Learner, query_loss
+from robustmeta.learners.base import Learner
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -45,9 +45,9 @@ class AdversarialQuerying(Defense):
         self.attack, self.precision = attack, precision
 
     def loss(self, batch: EpisodeBatch) -> Tensor:
-        """Mean cross-entropy (a scalar) on the attacked queries."""
-        classifier = self.adapt(batch.support_x, batch.support_y)
+        """The inner learner's outer loss (a scalar) on the attacked queries."""
+        classifier, posed = self.pose(batch)
         attack = self.attack.scaled(self.eps_share)
         with torch.autocast(batch.query_x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            attacked = craft(attack, classifier.detach(), batch.query_x, batch.query_y, batch.index or None)
-        return query_loss(classifier, batch.with_queries(attacked))
+            attacked = craft(attack, classifier.detach(), posed.query_x, posed.query_y, posed.index or None)
+        return self.outer_loss(classifier, posed.with_queries(attacked))

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from robustmeta.episodes import EpisodeBatch
 from robustmeta.learners.base import Classifier, Learner
 from robustmeta.registry import Registry
 
@@ -31,3 +32,11 @@ class Defense(Learner):
     def adapt(self, support_x: Tensor, support_y: Tensor) -> Classifier:
         """The inner learner's classifiers of supports `[T, N, C, H, W]` with labels `[T, N]`."""
         return self.learner.adapt(support_x, support_y)
+
+    def pose(self, batch: EpisodeBatch) -> tuple[Classifier, EpisodeBatch]:
+        """What the inner learner poses."""
+        return self.learner.pose(batch)
+
+    def outer_loss(self, classifier: Classifier, batch: EpisodeBatch) -> Tensor:
+        """The inner learner's."""
+        return self.learner.outer_loss(classifier, batch)

@@ -10,7 +10,7 @@ from robustmeta.attacks.base import Threat
 from robustmeta.defenses.base import DEFENSES, Defense
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
-from robustmeta.learners.base import Learner, query_loss
+from robustmeta.learners.base import Learner
 
 
 class _Replayed(NamedTuple):
@@ -54,21 +54,23 @@ class FreeAdversarialQuerying(Defense):
         self._replayed: dict[tuple[int, ...], _Replayed] = {}
 
     def loss(self, batch: EpisodeBatch) -> Tensor:
-        """Mean cross-entropy (a scalar) on the moved queries; its backward pass moves them for the next replay.
+        """The inner outer loss (a scalar) on the moved queries; its backward pass moves them for the next replay.
 
         A batch whose `index` and queries were met less than `replays` times goes on from where they were moved.
         """
         threat = self.threat.scaled(self.eps_share)
+        classifier, posed = self.pose(batch)
+        clean = posed.query_x
         replayed = self._replayed.pop(batch.index, None)
-        if replayed is None or not torch.equal(replayed.clean, batch.query_x):
-            replayed = _Replayed(batch.query_x, random_start(threat, batch.query_x, batch.index or None), met=0)
+        if replayed is None or not torch.equal(replayed.clean, clean):
+            replayed = _Replayed(clean, random_start(threat, clean, batch.index or None), met=0)
         queries, met = replayed.moved.detach().requires_grad_(), replayed.met + 1
 
         def move(gradient: Tensor) -> None:
             if met < self.replays:
                 step = self.step_size_over_eps * threat.eps * direction(threat, gradient)
-                moved = threat.project(queries.detach() + step, batch.query_x)
-                self._replayed[batch.index] = _Replayed(batch.query_x, moved, met)
+                moved = threat.project(queries.detach() + step, clean)
+                self._replayed[batch.index] = _Replayed(clean, moved, met)
 
         queries.register_hook(move)  # type: ignore[no-untyped-call]
-        return query_loss(self.adapt(batch.support_x, batch.support_y), batch.with_queries(queries))
+        return self.outer_loss(classifier, posed.with_queries(queries))

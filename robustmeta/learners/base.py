@@ -22,6 +22,8 @@ class Classifier(nn.Module):
     """Whether the logits of a query depend on no other query."""
     shares_weights: bool = False
     """Whether the tasks have their weights in common, so that many tasks of one query cost no more than one of many."""
+    samples: int = 0
+    """How many random draws the logits are an average over; 0 where no random number took part in the adaptation."""
 
     def forward(self, query_x: Tensor) -> Tensor:
         """Logits `[T, Q, ways]` of queries `[T, Q, C, H, W]`."""
@@ -34,6 +36,10 @@ class Classifier(nn.Module):
     def select(self, tasks: Sequence[int]) -> "Classifier":
         """The classifiers of some of the tasks, in the order given."""
         raise NotImplementedError(f"{type(self).__name__} must define select(tasks)")
+
+    def resampled(self, seed: int) -> "Classifier":
+        """The same classifiers with other draws, where there are `samples`; of a seed always the same."""
+        return self
 
     def task(self, index: int) -> "TaskClassifier":
         """The classifier of one task, as a plain module from images `[B, C, H, W]` to logits `[B, ways]`."""
@@ -66,9 +72,9 @@ class TaskClassifier(nn.Module):
 class Learner(nn.Module):
     """What turns support sets into classifiers, and can be trained to do it better.
 
-    A subclass defines `adapt`; `loss` follows. In training mode the classifier hangs on the graph of its
-    adaptation, so that the loss reaches the learner's parameters; in evaluation mode it keeps no graph, unless the
-    support requires a gradient.
+    A subclass defines `adapt`; `loss` follows, by `pose` and `outer_loss`, which defenses use too. In training mode the
+    classifier hangs on the graph of its adaptation, so that the loss reaches the learner's parameters; in evaluation
+    mode it keeps no graph, unless the support requires a gradient.
     """
 
     progress: float = 1.0
@@ -91,8 +97,19 @@ class Learner(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} must define adapt(support_x, support_y) -> Classifier")
 
     def loss(self, batch: EpisodeBatch) -> Tensor:
-        """The outer loss: mean cross-entropy of the adapted classifiers on the queries (a scalar)."""
-        return query_loss(self.adapt(batch.support_x, batch.support_y), batch)
+        """The outer loss of a batch, a scalar: `outer_loss` on what `pose` poses."""
+        return self.outer_loss(*self.pose(batch))
+
+    def pose(self, batch: EpisodeBatch) -> tuple[Classifier, EpisodeBatch]:
+        """What a batch trains on: a classifier that hangs on the learner's parameters, and the queries put to it.
+
+        By default the adapted classifiers and the batch itself. It is these queries that a defense attacks.
+        """
+        return self.adapt(batch.support_x, batch.support_y), batch
+
+    def outer_loss(self, classifier: Classifier, batch: EpisodeBatch) -> Tensor:
+        """The loss (a scalar) of a posed classifier on the queries of a batch; by default the mean cross-entropy."""
+        return query_loss(classifier, batch)
 
     @property
     def base(self) -> "Learner":

@@ -1,44 +1,19 @@
 """Prototypical networks: the nearest class mean in feature space."""
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor
-from torch.func import functional_call
 
-from robustmeta.backbones import Backbone, Statistics, detach, select_tasks
-from robustmeta.episodes import check_support
-from robustmeta.learners.base import LEARNERS, Classifier, Learner, freeze
+from robustmeta.draws import Draws
+from robustmeta.learners.base import LEARNERS
+from robustmeta.learners.embedding import EmbeddingLearner
 
 
-class PrototypeClassifier(Classifier):
-    """Minus the squared Euclidean distance to each class's prototype `[T, ways, D]`."""
+class Prototypes(NamedTuple):
+    """The mean features `[T, ways, D]` of each class."""
 
-    def __init__(
-        self, backbone: Backbone, weights: dict[str, Tensor], statistics: Statistics | None, prototypes: Tensor
-    ) -> None:
-        super().__init__()
-        self._backbone = (backbone,)  # in a tuple, so that its parameters are not this module's
-        self.weights, self.statistics, self.prototypes = weights, statistics, prototypes
-        self.ways = prototypes.shape[1]
-        self.inductive = backbone.norm != "transductive"
-        # Statistics of each task's own make its weights its own, once they are folded into them.
-        self.shares_weights = statistics is None or len(statistics[0].mean) == 1
-
-    def forward(self, query_x: Tensor) -> Tensor:
-        """Logits `[T, Q, ways]` of queries `[T, Q, C, H, W]`."""
-        features, _ = functional_call(self._backbone[0], self.weights, (query_x, self.statistics))
-        return squared_distance_logits(features, self.prototypes)
-
-    def detach(self) -> "PrototypeClassifier":
-        """The same classifiers, constants but for their input."""
-        weights, statistics = freeze(self.weights), detach(self.statistics)
-        return PrototypeClassifier(self._backbone[0], weights, statistics, self.prototypes.detach())
-
-    def select(self, tasks: Sequence[int]) -> "PrototypeClassifier":
-        """The classifiers of some of the tasks, in the order given."""
-        statistics = select_tasks(self.statistics, tasks)
-        return PrototypeClassifier(self._backbone[0], self.weights, statistics, self.prototypes[list(tasks)])
+    means: Tensor
 
 
 def squared_distance_logits(features: Tensor, prototypes: Tensor) -> Tensor:
@@ -54,7 +29,7 @@ def class_means(features: Tensor, labels: Tensor) -> Tensor:
 
 
 @LEARNERS.register("protonet")
-class ProtoNet(Learner):
+class ProtoNet(EmbeddingLearner):
     """Prototypical networks (Snell, Swersky & Zemel, 2017).
 
     Adapted: p_c = mean of f(x) over the support of class c; logits(x)_c = -||f(x) - p_c||^2.
@@ -65,20 +40,10 @@ class ProtoNet(Learner):
     higher training way is a setting of the training episodes.
     """
 
-    def __init__(self, backbone: Backbone) -> None:
-        super().__init__()
-        self.backbone = backbone
+    def fit(self, features: Tensor, labels: Tensor, draws: Draws) -> Prototypes:
+        """The prototypes of supports with features `[T, N, D]` and labels `[T, N]`."""
+        return Prototypes(class_means(features, labels))
 
-    def adapt(self, support_x: Tensor, support_y: Tensor) -> PrototypeClassifier:
-        """The nearest-prototype classifiers of supports `[T, N, C, H, W]` with labels `[T, N]`.
-
-        Raises `RobustMetaError` for a support that `check_support` refuses.
-        """
-        check_support(support_x, support_y)
-        weights: dict[str, Tensor] = dict(self.backbone.named_parameters())
-        if not self.training:
-            weights = freeze(weights)  # so that a graph begins at the support or nowhere
-        features, statistics = functional_call(self.backbone, weights, (support_x,))
-        if self.training:
-            self.backbone.track(statistics)
-        return PrototypeClassifier(self.backbone, weights, statistics, class_means(features, support_y))
+    def logits(self, state: Prototypes, features: Tensor) -> Tensor:
+        """Minus the squared distances `[T, Q, ways]` of features `[T, Q, D]` to the prototypes."""
+        return squared_distance_logits(features, state.means)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from robustmeta.attacks.in_play import Draws, InPlay
+from robustmeta.attacks.in_play import InPlay
+from robustmeta.draws import Draws
 from robustmeta.learners.base import Classifier
 
 

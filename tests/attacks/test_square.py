@@ -5,9 +5,10 @@ import torch
 import torchattacks
 
 from robustmeta.attacks.base import Threat, craft
-from robustmeta.attacks.in_play import Draws, InPlay
+from robustmeta.attacks.in_play import InPlay
 from robustmeta.attacks.meter import Meter, Metered
 from robustmeta.attacks.square import Square
+from robustmeta.draws import Draws
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier
 

@@ -302,8 +302,8 @@ def test_a_broken_attack_is_caught(honest, episodes, own, code) -> None:
 
 def test_repeated_episodes_are_caught(honest, episodes) -> None:
     class Repeated(Episodes):
-        def rows(self, index):
-            return super().rows(index % 3)
+        def drawn(self, index):
+            return super().drawn(index % 3)
 
     source = episodes()
     source.__class__ = Repeated

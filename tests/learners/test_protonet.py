@@ -51,7 +51,7 @@ def test_adaptation_is_class_means_of_features_whatever_the_order_of_the_support
         features = made.backbone(x[task : task + 1]).features[0]
         queries = made.backbone(batch.query_x[task : task + 1]).features[0]
         means = torch.stack([features[y[task] == label].mean(0) for label in range(3)])
-        torch.testing.assert_close(classifier.prototypes[task], means)
+        torch.testing.assert_close(classifier.state.means[task], means)
         torch.testing.assert_close(classifier(batch.query_x)[task], -(torch.cdist(queries, means) ** 2))
 
 
