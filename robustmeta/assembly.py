@@ -1,7 +1,7 @@
 """From the names and settings of a recipe to learners, episodes and attacks."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,13 @@ from robustmeta.registry import Registry
 from robustmeta.schema import Source, arguments, guarded
 
 
-def build_learner(recipe: Recipe, row: Row, image_shape: tuple[int, int, int], source: Source) -> Learner:
+def build_learner(
+    recipe: Recipe, row: Row, image_shape: tuple[int, int, int], source: Source, classes: Callable[[], int]
+) -> Learner:
     """The learner of a row with its backbone and defense, its initial weights drawn from the training seed.
 
-    image_shape: (C, H, W) of the data set. Raises `RobustMetaError` with the line of the recipe for an unknown
-    name or setting.
+    image_shape: (C, H, W) of the data set. classes: tells the number of training classes, for learners that ask.
+    Raises `RobustMetaError` with the line of the recipe for an unknown name or setting.
     """
     at = ("rows", str(recipe.rows.index(row)))
     torch.manual_seed(recipe.training_of(row).seed)
@@ -34,10 +36,14 @@ def build_learner(recipe: Recipe, row: Row, image_shape: tuple[int, int, int], s
     inherited = {(*where, *path[1:]): line for path, line in source.lines.items() if path[:1] == ("backbone",)}
     lines = Source(source.name, {**inherited, **source.lines})
     backbone = _made(BACKBONES, recipe.backbone_of(row), lines, where, channels=channels, size=size)
-    learner: Learner = _made(LEARNERS, row.learner, source, (*at, "learner"), backbone=backbone, ways=recipe.test.ways)
+    given: dict[str, Any] = {"backbone": backbone, "ways": recipe.test.ways}
+    name = row.learner["name"]
+    if name in LEARNERS and "classes" in inspect.signature(LEARNERS[name]).parameters:
+        given["classes"] = classes()
+    learner: Learner = _made(LEARNERS, row.learner, source, (*at, "learner"), **given)
     if row.defense:
         settings: dict[str, Any] = dict(row.defense)
-        given: dict[str, Any] = {"learner": learner, "threat": recipe.threat}
+        given = {"learner": learner, "threat": recipe.threat}
         if "attack" in settings:
             name = settings.pop("attack")
             given["attack"] = training_attack(name, recipe, source, (*at, "defense", "attack"))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -13,6 +13,32 @@ from torch import Tensor
 from robustmeta.data import load
 from robustmeta.data.classes import ImageClasses
 from robustmeta.errors import RobustMetaError
+
+
+class Queries(Protocol):
+    """What is put to classifiers: images `[T, Q, C, H, W]`, their labels `[T, Q]`, the numbers of the tasks.
+
+    An `EpisodeBatch` is this; so is anything else with these attributes.
+    """
+
+    @property
+    def query_x(self) -> Tensor:
+        """The images `[T, Q, C, H, W]`."""
+        ...
+
+    @property
+    def query_y(self) -> Tensor:
+        """Their labels `[T, Q]`."""
+        ...
+
+    @property
+    def index(self) -> tuple[int, ...]:
+        """The number of each task in its task distribution; empty where there is none."""
+        ...
+
+    def with_queries(self, query_x: Tensor) -> "Queries":
+        """The same with other images."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from robustmeta.audit import PROBED, Finding, full_audit, judge
 from robustmeta.backbones import Backbone
 from robustmeta.episodes import Episodes
 from robustmeta.errors import RobustMetaError, unknown
-from robustmeta.learners.base import Learner
+from robustmeta.learners.base import LEARNERS, Learner
 from robustmeta.outcomes import Outcomes
 from robustmeta.ranks import ALONE, Ranks
 from robustmeta.rows import result_rows, suite_columns
@@ -138,7 +138,7 @@ def measure(
 def _about(learner: Learner, tasks: Episodes, suite: Suite | None) -> dict[str, Any]:
     dataset, _, split = tasks.name.partition("/")
     return {
-        "learner": type(learner.base).__name__.lower(),
+        "learner": LEARNERS.name_of(type(learner.base)) or type(learner.base).__name__.lower(),
         "defense": learner.defense,
         **_backbone(learner),
         "dataset": dataset,

@@ -58,7 +58,9 @@ class Job:
     def _check(self) -> None:
         self.check_attacks()
         episodes, _ = self._training_tasks()
-        learner = build_learner(self.recipe, self.row, episodes.image_shape, self.source).eval()
+        learner = build_learner(
+            self.recipe, self.row, episodes.image_shape, self.source, lambda: len(episodes.counts)
+        ).eval()
         batch = episodes[0]
         at = ("rows", str(self.recipe.rows.index(self.row)), "learner")
         guarded(partial(learner.adapt, batch.support_x.cpu(), batch.support_y.cpu()), self.source, at)
@@ -82,7 +84,8 @@ class Job:
         recipe, training = self.recipe, self.recipe.training_of(self.row)
         episodes, glance = self._training_tasks()
         attack = ProjectedGradient(recipe.threat, steps=5)
-        learner = build_learner(recipe, self.row, episodes.image_shape, self.source).to(self.device)
+        learner = build_learner(recipe, self.row, episodes.image_shape, self.source, lambda: len(episodes.counts))
+        learner = learner.to(self.device)
         with self.bar("train", training.steps) as bar:
 
             def report(step: int, measures: dict[str, float]) -> None:
@@ -115,7 +118,8 @@ class Job:
         Raises `RobustMetaError` if the weights do not fit.
         """
         prepare_process(self.threads)
-        learner = build_learner(trained, trained.rows[0], self.test_tasks().image_shape, self.source)
+        shape = self.test_tasks().image_shape
+        learner = build_learner(trained, trained.rows[0], shape, self.source, self._base_classes)
         state.restore(learner, self.source.name)
         return learner.to(self.device).eval()
 
@@ -145,6 +149,9 @@ class Job:
     def train_only(self) -> None:
         """Train, and leave the checkpoint."""
         self.train()
+
+    def _base_classes(self) -> int:
+        return len(self._training_tasks()[0].counts)
 
     def _training_tasks(self) -> tuple[Episodes, Episodes]:
         recipe, training = self.recipe, self.recipe.training_of(self.row)

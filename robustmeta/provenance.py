@@ -5,6 +5,7 @@ from typing import Any
 
 from robustmeta.attacks.card import suite_of
 from robustmeta.backbones import BACKBONES
+from robustmeta.learners import LEARNERS
 from robustmeta.recipe import Recipe, Row
 from robustmeta.rows import suite_columns
 
@@ -27,7 +28,7 @@ def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
         "queries": test.queries,
         "seed": test.seed,
         **suite_columns(suite_of(recipe.attacks)),
-        "order": ("first" if row.learner.get("first_order") else "second") if learner == "maml" else "",
+        "order": "first" if row.learner.get("first_order") else LEARNERS[learner].order,
         "train_ways": training.ways,
         "train_shots": training.shots,
         "train_steps": training.steps,

@@ -38,6 +38,10 @@ class Registry(Generic[Entry]):
             raise unknown(self.kind, name, self._entries)
         return self._entries[name]
 
+    def name_of(self, entry: Entry) -> str | None:
+        """The name an entry is filed under; None where it is not."""
+        return next((name for name, filed in self._entries.items() if filed is entry), None)
+
     def __contains__(self, name: object) -> bool:
         return name in self._entries
 

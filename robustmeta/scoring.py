@@ -91,6 +91,7 @@ class _Scored:
         self._note("clean", self.right, begun, Meter(forwards=self.right.numel()), largest=0.0)
         self._saw("B07", [_fingerprint(batch, task) for task in range(batch.tasks)])
         self._saw("inductive", [self.classifier.inductive] * batch.tasks)
+        self._saw("R02", [self.classifier.samples] * batch.tasks)
         if self.probed:
             self.outcomes.evidence |= probe(self.classifier, batch)
 
@@ -115,6 +116,8 @@ class _Scored:
             self._saw(f"S08/{name}", (watched.fooled & met).sum(1))
             self._saw(f"B03/{name}", self._rescored_otherwise(crafted.images))
             self._saw(f"B08/{name}", watched.tried)
+            if self.classifier.samples:
+                self._saw(f"R02/{name}", self._lost_afresh(crafted.images))
         self.standing = self.standing & right
         largest = attack.threat.size(crafted.images - batch.query_x).max().item()
         self._note(name, self.standing if self.survivors_only else right, begun, meter, largest)
@@ -202,6 +205,14 @@ class _Scored:
         logits, again = self.classifier(images), self.classifier(images.flip(1)).flip(1)
         otherwise: Tensor = (logits.argmax(-1) != again.argmax(-1)) & ~tied(logits)
         return otherwise.sum(1)
+
+    @torch.no_grad()
+    def _lost_afresh(self, images: Tensor) -> Tensor:
+        """What share `[T]` of the images are no longer right under other draws, net of those that only then are."""
+        # Of all images: those right without an attack were picked by the scored draws, and do worse under any other.
+        other = self.classifier.resampled(task_seed(self.seed, "fresh draws", 0))
+        scored, afresh = (right_of(made, images, self.batch.query_y).double() for made in (self.classifier, other))
+        return scored.mean(1) - afresh.mean(1)
 
     def _seeds(self, name: str) -> list[int]:
         return [task_seed(self.seed, name, index) for index in self.batch.index or range(self.batch.tasks)]

@@ -1,5 +1,6 @@
 """What the tests share: one torch thread, a cache of their own, small data whose classes differ, small learners."""
 
+import inspect
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -12,7 +13,10 @@ from robustmeta.backbones import Conv4
 from robustmeta.data.classes import ImageClasses
 from robustmeta.defenses import AdversarialQuerying, FreeAdversarialQuerying
 from robustmeta.episodes import EpisodeBatch, Episodes
-from robustmeta.learners import MAML, Learner, ProtoNet
+from robustmeta.learners import LEARNERS, Learner
+
+SMALL = {"ways": 3, "steps": 2, "inner_lr": 0.1, "samples": 3, "classes": 12}
+"""Settings of the small learners that take them."""
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -59,7 +63,7 @@ def batch(episodes: Callable[..., Episodes]) -> EpisodeBatch:
 
 @pytest.fixture
 def learner() -> Callable[..., Learner]:
-    """Makes `protonet` or `maml`, with `-aq` or `-free`, for the patterns, with scales and shifts unlike 1 and 0."""
+    """Makes a learner by name, `-aq` or `-free` after it, for the patterns, with scales and shifts unlike 1 and 0."""
 
     def make(
         name: str = "protonet", norm: str = "support", width: int = 4, seed: int = 0, **settings: object
@@ -71,9 +75,10 @@ def learner() -> Callable[..., Learner]:
             torch.nn.init.uniform_(block.shift, -0.2, 0.5)
             torch.nn.init.uniform_(block.running_mean, -0.2, 0.2)
             torch.nn.init.uniform_(block.running_var, 0.05, 0.2)
-        kind, _, defense = name.partition("-")
-        inner = {"steps": 2, "inner_lr": 0.1, **settings}
-        made: Learner = MAML(backbone, 3, **inner) if kind == "maml" else ProtoNet(backbone)
+        kind, _, defense = name.rpartition("-") if name.endswith(("-aq", "-free")) else (name, "", "")
+        takes = inspect.signature(LEARNERS[kind]).parameters
+        defaults = {key: value for key, value in SMALL.items() if key in takes}
+        made: Learner = LEARNERS[kind](backbone, **{**defaults, **settings})  # type: ignore[arg-type]
         if defense == "free":
             return FreeAdversarialQuerying(made, Threat("Linf", 0.05), replays=2, ramp=0.5)
         return AdversarialQuerying(made, PGD(0.05, steps=2), ramp=0.5) if defense else made

@@ -13,7 +13,7 @@ from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.backbones import Conv4
 from robustmeta.defenses import AdversarialQuerying
 from robustmeta.errors import RobustMetaError
-from robustmeta.learners import MAML, Learner, ProtoNet
+from robustmeta.learners import MAML, Learner, ProtoNet, Transfer
 from robustmeta.recipe import read
 
 TEXT = """\
@@ -37,7 +37,7 @@ IMAGE = (3, 32, 32)
 
 def built(text: str, row: int = 0) -> Learner:
     recipe, source = read(text, "mine.yaml")
-    return build_learner(recipe, recipe.rows[row], IMAGE, source)
+    return build_learner(recipe, recipe.rows[row], IMAGE, source, lambda: 7)
 
 
 def test_a_learner_is_made_as_its_row_says():
@@ -48,6 +48,14 @@ def test_a_learner_is_made_as_its_row_says():
     assert isinstance(backbone, Conv4)
     assert (backbone.width, backbone.norm, backbone.channels, backbone.size) == (4, "support", 3, 32)
     assert made.network.linear.out_features == 3
+
+
+def test_a_learner_that_asks_is_told_the_number_of_training_classes_and_no_recipe_may_say_another():
+    made = built(TEXT.replace("{name: protonet}", "{name: transfer, calibration: 0.5}"), 1).base
+    assert isinstance(made, Transfer)
+    assert (len(made.centres), made.calibration) == (7, 0.5)
+    with pytest.raises(RobustMetaError, match=r"mine.yaml:12: rows.1.learner.classes: is not a setting here"):
+        built(TEXT.replace("{name: protonet}", "{name: transfer, classes: 9}"), 1)
 
 
 def test_a_defense_is_made_round_its_learner():

@@ -38,9 +38,9 @@ GOLDEN = {
 
 def test_the_draws_are_the_same_forever() -> None:
     episodes = Episodes(marked(), ways=3, shots=1, queries=2, seed=7)
-    assert episodes.rows(0).tolist() == GOLDEN[7, 0]
-    assert episodes.rows(17).tolist() == GOLDEN[7, 17]
-    assert Episodes(marked(), ways=3, shots=1, queries=2, seed=8).rows(17).tolist() == GOLDEN[8, 17]
+    assert episodes.drawn(0)[1].tolist() == GOLDEN[7, 0]
+    assert episodes.drawn(17)[1].tolist() == GOLDEN[7, 17]
+    assert Episodes(marked(), ways=3, shots=1, queries=2, seed=8).drawn(17)[1].tolist() == GOLDEN[8, 17]
 
 
 def test_another_process_draws_the_same() -> None:
@@ -50,7 +50,7 @@ from robustmeta.data.classes import ImageClasses
 from robustmeta.episodes import Episodes
 torch.manual_seed(99)
 classes = ImageClasses("x", torch.zeros(28, 1, 2, 2, dtype=torch.uint8), (3, 5, 4, 7, 3, 6), tuple("abcdef"))
-print(Episodes(classes, ways=3, shots=1, queries=2, seed=7).rows(17).tolist())
+print(Episodes(classes, ways=3, shots=1, queries=2, seed=7).drawn(17)[1].tolist())
 """
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == str(GOLDEN[7, 17])
@@ -105,7 +105,7 @@ def test_a_task_does_not_depend_on_when_or_in_which_batch_it_is_drawn(episodes) 
 def test_every_class_and_image_has_its_turn_equally_often() -> None:
     counts = (4,) * 5
     e = Episodes(marked(counts), ways=2, shots=1, queries=1)
-    drawn = np.bincount(np.concatenate([e.rows(i).ravel() for i in range(2000)]), minlength=20)
+    drawn = np.bincount(np.concatenate([e.drawn(i)[1].ravel() for i in range(2000)]), minlength=20)
     expected = 2000 * 4 / 20
     chi_square = ((drawn - expected) ** 2 / expected).sum()
     assert chi_square < 43.8  # the 0.999 quantile for 19 degrees of freedom
@@ -113,7 +113,7 @@ def test_every_class_and_image_has_its_turn_equally_often() -> None:
 
 def test_the_first_images_drawn_of_a_class_are_its_support() -> None:
     e = Episodes(marked(), ways=2, shots=2, queries=1, seed=3)
-    rows, batch = e.rows(5), e[5]
+    rows, batch = e.drawn(5)[1], e[5]
     values = e._images[:, 0, 0, 0].numpy()
     assert origin(batch.support_x[0]).tolist() == values[rows[:, :2]].ravel().tolist()
     assert origin(batch.query_x[0]).tolist() == values[rows[:, 2:]].ravel().tolist()
@@ -123,7 +123,7 @@ def test_pixels_are_the_bytes_over_255_in_float32(classes) -> None:
     e = Episodes(classes, ways=3, shots=2, queries=3)
     x = e[0].query_x
     assert x.dtype == torch.float32
-    assert torch.equal(x[0, 0], classes.images[e.rows(0)[0, 2]].float() / 255)
+    assert torch.equal(x[0, 0], classes.images[e.drawn(0)[1][0, 2]].float() / 255)
     assert e.image_shape == (1, 16, 16)
 
 
@@ -223,3 +223,14 @@ def test_a_batch_cannot_be_changed_but_by_making_another() -> None:
     assert torch.equal(there.query_x, batch.query_x)
     assert there.index == (4, 9)
     assert replace(batch, index=()).index == ()
+
+
+def test_a_batch_knows_the_classes_behind_its_labels(classes) -> None:
+    e = Episodes(classes, ways=3, shots=2, queries=3, seed=4)
+    batch = e.batch([6, 2])
+    assert batch.classes.shape == (2, 3)
+    for task in range(2):
+        for way in range(3):
+            (own,) = {image // 8 for image in e.drawn((6, 2)[task])[1][way]}  # eight images a class, class after class
+            assert batch.classes[task, way] == own
+    assert torch.equal(batch.to("cpu").classes, batch.classes)

@@ -29,7 +29,7 @@ class Threaded(Ranks):
     def gathered(self, value):
         self.board[self.rank] = value
         self.barrier.wait(20)
-        values = list(self.board)
+        values = copy.deepcopy(self.board)  # as another process has it
         self.barrier.wait(20)
         return values
 

@@ -54,3 +54,8 @@ def test_register_decorates_classes_and_hands_them_back() -> None:
 
 def test_the_error_is_a_value_error() -> None:
     assert issubclass(RobustMetaError, ValueError)
+
+
+def test_an_entry_is_found_by_itself(colours) -> None:
+    assert colours.name_of(1) == "red"
+    assert colours.name_of(77) is None

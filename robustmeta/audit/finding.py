@@ -35,6 +35,7 @@ CODES: dict[str, str] = {
     "S13": "undefended learners fall",
     "S14": "planted examples found",
     "R01": "better than guessing",
+    "R02": "no random draws",
 }
 """What each code asks for, in the order they are printed."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from robustmeta.attacks.base import Threat, Traits
-from robustmeta.audit import bookkeeping, budget, gradients, purity, strength  # noqa: F401 - all of them register checks
+from robustmeta.audit import bookkeeping, budget, gradients, purity, randomness, strength  # noqa: F401 - they register checks
 from robustmeta.audit.case import CHECKS, Case
 from robustmeta.audit.finding import CODES, Finding
 from robustmeta.outcomes import Outcomes

@@ -12,9 +12,10 @@ with instead of its own. What is done with them is the policy:
 The first three are inductive: the logits of a query do not depend on the other queries.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from robustmeta.registry import Registry
@@ -23,10 +24,18 @@ POLICIES = ("running", "support", "group", "transductive")
 
 
 class Moments(NamedTuple):
-    """Mean and variance `[S, C]` of one normalization layer; S is 1 where all tasks share them, else T."""
+    """Mean and variance `[S, C]` of one normalization layer; S is 1 where all tasks share them, else T.
+
+    keep: in training with dropout, by how much each channel is multiplied, `[S, C]`: 0, or 1 / (1 - dropout).
+    """
 
     mean: Tensor
     var: Tensor
+    keep: Tensor | None = None
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> "Moments":
+        """The moments with `change` made to each of their tensors."""
+        return Moments(change(self.mean), change(self.var), None if self.keep is None else change(self.keep))
 
 
 Statistics = tuple[Moments, ...]
@@ -51,6 +60,11 @@ class Backbone(nn.Module):
         """D, the number of features of an image."""
         raise NotImplementedError(f"{type(self).__name__} must define out_features")
 
+    @property
+    def map_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the feature map whose flattening the features are; (D, 1, 1) where there is no such map."""
+        return self.out_features, 1, 1
+
     def forward(self, images: Tensor, statistics: Statistics | None = None, passing: bool = True) -> Embedding:
         """Features of images `[T, N, C, H, W]`, normalised with `statistics` where they are given.
 
@@ -69,11 +83,20 @@ BACKBONES: Registry[type[Backbone]] = Registry("backbone")
 
 def detach(statistics: Statistics | None) -> Statistics | None:
     """The same statistics, cut off from the graph."""
-    return statistics and tuple(Moments(m.mean.detach(), m.var.detach()) for m in statistics)
+    return statistics and tuple(moments.each(Tensor.detach) for moments in statistics)
 
 
 def select_tasks(statistics: Statistics | None, tasks: Sequence[int]) -> Statistics | None:
     """The statistics of some of the tasks; statistics that all tasks share stay as they are."""
     return statistics and tuple(
-        m if len(m.mean) == 1 else Moments(m.mean[list(tasks)], m.var[list(tasks)]) for m in statistics
+        moments if len(moments.mean) == 1 else moments.each(lambda part: part[list(tasks)]) for moments in statistics
+    )
+
+
+def join_tasks(statistics: Sequence[Statistics]) -> Statistics:
+    """The statistics `[T, C]` of T tasks, from those `[1, C]` of each."""
+    layers = zip(*statistics, strict=True)
+    return tuple(
+        Moments(*(None if None in parts else torch.cat(parts) for parts in zip(*layer, strict=True)))  # type: ignore[arg-type]
+        for layer in layers
     )

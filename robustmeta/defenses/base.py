@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.episodes import EpisodeBatch, Queries
 from robustmeta.learners.base import Classifier, Learner
 from robustmeta.registry import Registry
 
@@ -33,10 +33,10 @@ class Defense(Learner):
         """The inner learner's classifiers of supports `[T, N, C, H, W]` with labels `[T, N]`."""
         return self.learner.adapt(support_x, support_y)
 
-    def pose(self, batch: EpisodeBatch) -> tuple[Classifier, EpisodeBatch]:
+    def pose(self, batch: EpisodeBatch) -> tuple[Classifier, Queries]:
         """What the inner learner poses."""
         return self.learner.pose(batch)
 
-    def outer_loss(self, classifier: Classifier, batch: EpisodeBatch) -> Tensor:
+    def outer_loss(self, classifier: Classifier, queries: Queries) -> Tensor:
         """The inner learner's."""
-        return self.learner.outer_loss(classifier, batch)
+        return self.learner.outer_loss(classifier, queries)

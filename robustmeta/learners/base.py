@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.episodes import EpisodeBatch, Queries
 from robustmeta.registry import Registry
 
 
@@ -86,6 +86,9 @@ class Learner(nn.Module):
     defense: str = "natural"
     """The name of the defense in result rows."""
 
+    order: str = ""
+    """Of learners that adapt by gradient steps, the order of the outer gradient: `first` or `second`."""
+
     def adapt(self, support_x: Tensor, support_y: Tensor) -> Classifier:
         """The classifiers of T tasks from their supports `[T, N, C, H, W]` and labels `[T, N]`.
 
@@ -100,16 +103,16 @@ class Learner(nn.Module):
         """The outer loss of a batch, a scalar: `outer_loss` on what `pose` poses."""
         return self.outer_loss(*self.pose(batch))
 
-    def pose(self, batch: EpisodeBatch) -> tuple[Classifier, EpisodeBatch]:
+    def pose(self, batch: EpisodeBatch) -> tuple[Classifier, Queries]:
         """What a batch trains on: a classifier that hangs on the learner's parameters, and the queries put to it.
 
         By default the adapted classifiers and the batch itself. It is these queries that a defense attacks.
         """
         return self.adapt(batch.support_x, batch.support_y), batch
 
-    def outer_loss(self, classifier: Classifier, batch: EpisodeBatch) -> Tensor:
-        """The loss (a scalar) of a posed classifier on the queries of a batch; by default the mean cross-entropy."""
-        return query_loss(classifier, batch)
+    def outer_loss(self, classifier: Classifier, queries: Queries) -> Tensor:
+        """The loss (a scalar) of a posed classifier on queries; by default the mean cross-entropy."""
+        return query_loss(classifier, queries)
 
     @property
     def base(self) -> "Learner":
@@ -117,9 +120,9 @@ class Learner(nn.Module):
         return self
 
 
-def query_loss(classifier: Classifier, batch: EpisodeBatch) -> Tensor:
-    """Mean cross-entropy (a scalar) of a classifier on the queries of a batch."""
-    return F.cross_entropy(classifier(batch.query_x).flatten(0, 1), batch.query_y.flatten())
+def query_loss(classifier: Classifier, queries: Queries) -> Tensor:
+    """Mean cross-entropy (a scalar) of a classifier on queries, as a batch has them."""
+    return F.cross_entropy(classifier(queries.query_x).flatten(0, 1), queries.query_y.flatten())
 
 
 @torch.no_grad()

@@ -39,6 +39,10 @@ class EmbeddingLearner(Learner):
         """Logits `[T, Q, ways]` of the features `[T, Q, D]` of queries, each by itself."""
         raise NotImplementedError(f"{type(self).__name__} must define logits(state, features) -> logits")
 
+    def redrawn(self, state: Any, draws: Draws) -> Any:
+        """The state with other draws; the same for learners that draw nothing."""
+        return state
+
     def adapt(self, support_x: Tensor, support_y: Tensor) -> "EmbeddingClassifier":
         """The classifiers of supports `[T, N, C, H, W]` with labels `[T, N]`.
 
@@ -62,9 +66,11 @@ class EmbeddingLearner(Learner):
         features, statistics = self.backbone(support_x)
         return self.fit(features, support_y, draws), statistics
 
-    def answer(self, query_x: Tensor, statistics: Statistics | None, state: Any) -> Tensor:
-        """Logits `[T, Q, ways]` of queries `[T, Q, C, H, W]`, normalised with `statistics`."""
-        return self.logits(state, self.backbone(query_x, statistics)[0])
+    def answer(
+        self, verb: Callable[[Any, Tensor], Tensor], query_x: Tensor, statistics: Statistics | None, state: Any
+    ) -> Tensor:
+        """What `verb`, as `logits`, says of queries `[T, Q, C, H, W]`, normalised with `statistics`."""
+        return verb(state, self.backbone(query_x, statistics)[0])
 
 
 class EmbeddingClassifier(Classifier):
@@ -88,9 +94,14 @@ class EmbeddingClassifier(Classifier):
 
     def forward(self, query_x: Tensor) -> Tensor:
         """Logits `[T, Q, ways]` of queries `[T, Q, C, H, W]`."""
+        return self.asked(self._learner[0].logits, query_x)
+
+    def asked(self, verb: Callable[[Any, Tensor], Tensor], query_x: Tensor) -> Tensor:
+        """What a verb of the learner, from state and features as `logits` is, says of queries `[T, Q, C, H, W]`."""
         learner = self._learner[0]
-        logits: Tensor = functional_call(learner, self.weights, (learner.answer, query_x, self.statistics, self.state))
-        return logits
+        call = (learner.answer, verb, query_x, self.statistics, self.state)
+        answer: Tensor = functional_call(learner, self.weights, call)
+        return answer
 
     def detach(self) -> "EmbeddingClassifier":
         """The same classifiers, constants but for their input."""
@@ -101,6 +112,11 @@ class EmbeddingClassifier(Classifier):
         """The classifiers of some of the tasks, in the order given."""
         state = self.state._make(part[list(tasks)] for part in self.state)
         return self._with(self.weights, select_tasks(self.statistics, tasks), state)
+
+    def resampled(self, seed: int) -> "EmbeddingClassifier":
+        """The same classifiers with other draws, of a seed always the same."""
+        draws = Draws(self.state[0], [seed] * len(self.state[0]))
+        return self._with(self.weights, self.statistics, self._learner[0].redrawn(self.state, draws))
 
     def _with(self, weights: dict[str, Tensor], statistics: Statistics | None, state: Any) -> "EmbeddingClassifier":
         return EmbeddingClassifier(self._learner[0], weights, statistics, state, self.ways)

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from robustmeta.backbones import Backbone, Moments, Statistics, detach, select_tasks
-from robustmeta.learners.base import Classifier, freeze
+from robustmeta.backbones import Backbone, Statistics, detach, join_tasks, linear, select_tasks
+from robustmeta.errors import RobustMetaError
+from robustmeta.learners.base import Classifier, Learner, freeze
 
 
 class LinearHead(nn.Module):
@@ -24,10 +24,7 @@ class LinearHead(nn.Module):
     ) -> tuple[Tensor, Statistics | None]:
         """Logits `[T, N, ways]` of images `[T, N, C, H, W]`, and, if `passing`, the statistics for other images."""
         features, statistics = self.backbone(images, statistics, passing)
-        weight, bias = self.linear.weight, self.linear.bias
-        if weight.dim() == 3:  # of T networks
-            return torch.baddbmm(bias[:, None], features, weight.mT), statistics
-        return F.linear(features, weight, bias), statistics
+        return linear(features, self.linear.weight, self.linear.bias), statistics
 
 
 class FastWeightsClassifier(Classifier):
@@ -51,7 +48,7 @@ class FastWeightsClassifier(Classifier):
         if self.together:
             logits: Tensor = functional_call(network, self.weights, (query_x, self.statistics, False))[0]
             return logits
-        tasks = zip(query_x, _one_by_one(self.weights), _of_each(self.statistics, len(query_x)), strict=True)
+        tasks = zip(query_x, one_by_one(self.weights), _of_each(self.statistics, len(query_x)), strict=True)
         return torch.cat(
             [functional_call(network, own, (images[None], given, False))[0] for images, own, given in tasks]
         )
@@ -64,12 +61,12 @@ class FastWeightsClassifier(Classifier):
         """The classifiers of some of the tasks, in the order given."""
         weights = {name: weight[list(tasks)] for name, weight in self.weights.items()}
         statistics = self.statistics and tuple(
-            Moments(m.mean[list(tasks)], m.var[list(tasks)]) for m in self.statistics
+            moments.each(lambda part: part[list(tasks)]) for moments in self.statistics
         )
         return FastWeightsClassifier(self._network[0], weights, statistics, self.together)
 
 
-def _one_by_one(weights: dict[str, Tensor]) -> list[dict[str, Tensor]]:
+def one_by_one(weights: dict[str, Tensor]) -> list[dict[str, Tensor]]:
     """The weights of each network, of those of T networks `[T, ...]`."""
     networks = zip(*(weight.unbind() for weight in weights.values()), strict=True)
     return [dict(zip(weights, own, strict=True)) for own in networks]
@@ -84,6 +81,24 @@ def joined(
 ) -> tuple[dict[str, Tensor], Statistics | None]:
     """The weights `[T, ...]` and statistics `[T, C]` of T tasks, from those of each."""
     weights = {name: torch.stack([own[name] for own, _ in adapted]) for name in adapted[0][0]}
-    layers = zip(*(statistics for _, statistics in adapted if statistics), strict=True)
-    joined = tuple(Moments(*(torch.cat(each) for each in zip(*layer, strict=True))) for layer in layers)
+    joined = join_tasks([statistics for _, statistics in adapted if statistics])
     return weights, joined or None
+
+
+def check_ways(learner: Learner, labels: Tensor, made_for: int) -> None:
+    """Raise `RobustMetaError` unless labels `[T, N]` are of as many ways as the learner's head was `made_for`."""
+    ways = int(labels.max()) + 1
+    if ways != made_for:
+        raise RobustMetaError(
+            f"a support of {ways} ways was given to a {type(learner).__name__} whose head has {made_for}; "
+            "make the learner with the ways of its tasks"
+        )
+
+
+def check_inner_loop(steps: int, test_steps: int, inner_lr: float, test_inner_lr: float) -> None:
+    """Raise `RobustMetaError` for steps below 0 or learning rates not above 0."""
+    if min(steps, test_steps) < 0 or not min(inner_lr, test_inner_lr) > 0:
+        raise RobustMetaError(
+            f"steps is {steps}, test_steps {test_steps}, inner_lr {inner_lr:g}, test_inner_lr {test_inner_lr:g}; "
+            "steps must be at least 0, learning rates above 0"
+        )

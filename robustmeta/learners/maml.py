@@ -9,9 +9,12 @@ from robustmeta.backbones import Backbone, Statistics
 from robustmeta.episodes import check_support
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import LEARNERS, Learner, freeze
-from robustmeta.learners.fast_weights import FastWeightsClassifier, LinearHead, joined
+from robustmeta.learners.fast_weights import FastWeightsClassifier, LinearHead, check_inner_loop, check_ways, joined
 
 ENGINES = ("auto", "loop", "vectorized")
+Weights = dict[str, Tensor]
+Point = tuple[Weights, Statistics | None]
+"""Where an inner step led: the weights, and the statistics to normalise queries with."""
 
 
 @LEARNERS.register("maml")
@@ -33,6 +36,8 @@ class MAML(Learner):
 
     Raises `RobustMetaError` for steps below 0 or an inner learning rate that is not above 0.
     """
+
+    order = "second"
 
     def __init__(
         self,
@@ -58,11 +63,7 @@ class MAML(Learner):
             raise RobustMetaError(
                 f"{type(backbone).__name__} cannot take weights of many tasks at once; use engine: loop"
             )
-        if min(self.steps, self.test_steps) < 0 or not min(self.inner_lr, self.test_inner_lr) > 0:
-            raise RobustMetaError(
-                f"steps is {self.steps}, test_steps {self.test_steps}, inner_lr {self.inner_lr:g}, test_inner_lr "
-                f"{self.test_inner_lr:g}; steps must be at least 0, learning rates above 0"
-            )
+        check_inner_loop(self.steps, self.test_steps, self.inner_lr, self.test_inner_lr)
 
     def adapt(self, support_x: Tensor, support_y: Tensor) -> FastWeightsClassifier:
         """The networks fine-tuned on supports `[T, N, C, H, W]` with labels `[T, N]`.
@@ -70,44 +71,81 @@ class MAML(Learner):
         Raises `RobustMetaError` for a support that `check_support` refuses, or of other ways than the head.
         """
         check_support(support_x, support_y)
-        self._check_ways(support_y)
-        start: dict[str, Tensor] = dict(self.network.named_parameters())
-        if not self.training:
-            start = freeze(start)
+        check_ways(self, support_y, self.network.linear.out_features)
         together = self._together(support_x)
+        start = self.start if self.training else freeze(self.start)
         if together:
             spread = {name: weight.expand(len(support_x), *weight.shape) for name, weight in start.items()}
-            weights, statistics = self._adapted(spread, support_x, support_y)
+            path = self._path(spread, support_x, support_y)
         else:
             pairs = zip(support_x[:, None], support_y[:, None], strict=True)
-            weights, statistics = joined([self._adapted(start, x, y) for x, y in pairs])
+            tasks = [self._path(start, x, y) for x, y in pairs]
+            path = [joined(points) for points in zip(*tasks, strict=True)]
+        classifier = self.classifier(path, together, support_x)
         if self.training:
-            self.network.backbone.track(statistics)
+            self.network.backbone.track(classifier.statistics)
+        return classifier
+
+    @property
+    def start(self) -> Weights:
+        """theta_0, what the inner loop moves, by name."""
+        return dict(self.network.named_parameters())
+
+    @property
+    def differentiates_twice(self) -> bool:
+        """Whether the outer gradient in training runs through the inner ones."""
+        return not self.first_order
+
+    @property
+    def landings(self) -> int:
+        """How many of the last points of the inner loop are to classify."""
+        return 1
+
+    def rates(self, step: int) -> dict[str, float | Tensor]:
+        """How far each weight moves along its negative gradient at a step of the inner loop, by name."""
+        return dict.fromkeys(self.start, self.inner_lr if self.training else self.test_inner_lr)
+
+    def inner_loss(
+        self, step: int, weights: Weights, images: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Statistics | None]:
+        """The loss, summed over tasks, that a step descends, and the statistics if they were not the images' own."""
+        logits, statistics = functional_call(self.network, weights, (images, None, False))
+        return len(labels) * F.cross_entropy(logits.flatten(0, 1), labels.flatten()), statistics
+
+    def classifier(self, path: list[Point], together: bool, support_x: Tensor) -> FastWeightsClassifier:
+        """What the points where the inner loop landed on supports `[T, N, C, H, W]` make."""
+        weights, statistics = path[-1]
         return FastWeightsClassifier(self.network, weights, statistics, together)
 
-    def _adapted(
-        self, weights: dict[str, Tensor], images: Tensor, labels: Tensor
-    ) -> tuple[dict[str, Tensor], Statistics | None]:
-        """Weights after the inner loop on images `[T, N, C, H, W]`; those of T networks `[T, ...]`, or those of one."""
-        statistics: Statistics | None = None
-        steps, lr = (self.steps, self.inner_lr) if self.training else (self.test_steps, self.test_inner_lr)
+    def _path(self, weights: Weights, images: Tensor, labels: Tensor) -> list[Point]:
+        """The landings of the inner loop on images `[T, N, C, H, W]`: of T networks `[T, ...]`, or of one."""
         keeps_graph = self.training or (images.requires_grad and torch.is_grad_enabled())
-        second_order = not self.first_order if self.training else keeps_graph
+        second_order = self.differentiates_twice if self.training else keeps_graph
         if not self.training:
             weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-        with torch.enable_grad():
-            for _ in range(steps):
-                logits, statistics = functional_call(self.network, weights, (images, None, False))
-                loss = len(labels) * F.cross_entropy(logits.flatten(0, 1), labels.flatten())  # the sum over tasks
-                gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=second_order)
-                weights = {
-                    name: weight - lr * gradient
-                    for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
-                }
-                if not keeps_graph:
-                    weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-        if not keeps_graph:
-            weights = freeze(weights)
+        path: list[Point] = [(weights, None)]
+        for step in range(self.steps if self.training else self.test_steps):
+            weights, statistics = self.moved(step, weights, images, labels, second_order)
+            if not keeps_graph:
+                weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
+            path.append((weights, statistics))
+        landed = path[-self.landings :]
+        return [self.landed(weights if keeps_graph else freeze(weights), given, images) for weights, given in landed]
+
+    @torch.enable_grad()
+    def moved(self, step: int, weights: Weights, images: Tensor, labels: Tensor, second_order: bool) -> Point:
+        """theta_step+1 from theta_step, by the gradient on images `[T, N, C, H, W]` with labels `[T, N]`."""
+        loss, statistics = self.inner_loss(step, weights, images, labels)
+        gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=second_order)
+        rates = self.rates(step)
+        moved = {
+            name: weight - rates[name] * gradient
+            for (name, weight), gradient in zip(weights.items(), gradients, strict=True)
+        }
+        return moved, statistics
+
+    def landed(self, weights: Weights, statistics: Statistics | None, images: Tensor) -> Point:
+        """A point that is to classify: with the statistics of the images at its weights, where the policy has any."""
         if statistics is None and self.network.backbone.norm in ("running", "support"):
             statistics = functional_call(self.network, weights, (images,))[1]
         return weights, statistics
@@ -118,11 +156,3 @@ class MAML(Learner):
             return self.engine == "vectorized"
         # A convolution in T groups is slower than T convolutions on a CPU (benchmarks/adversarial_step.py).
         return support_x.device.type != "cpu" and self.network.backbone.takes_task_weights
-
-    def _check_ways(self, labels: Tensor) -> None:
-        ways = int(labels.max()) + 1
-        if ways != self.network.linear.out_features:
-            raise RobustMetaError(
-                f"a support of {ways} ways was given to a MAML whose head has {self.network.linear.out_features}; "
-                "make the learner with the ways of its tasks"
-            )

@@ -24,7 +24,7 @@ def honest(trained, learner, episodes) -> Callable[..., Learner]:
         key = f"{name} {norm}"
         if key not in trained:
             slow = "maml" in name
-            made = learner(name, norm, width=8, inner_lr=0.4)
+            made = learner(name, norm, width=8, **({"inner_lr": 0.4} if slow else {}))
             for block in made.modules():
                 if isinstance(block, ConvBlock):
                     torch.nn.init.ones_(block.scale)

@@ -205,7 +205,7 @@ def test_features_have_the_announced_number_and_width() -> None:
     ("settings", "message"),
     [
         ({"norm": "suport"}, "unknown normalization policy 'suport'; did you mean 'support'"),
-        ({"size": 15}, "images of 15x15 are too small for conv4; four poolings need at least 16x16"),
+        ({"size": 15}, "images of 15x15 are too small for conv4; 4 poolings need at least 16x16"),
         ({"width": 0}, "channels is 1 and width 0; both must be at least 1"),
         ({"channels": 0}, "channels is 0 and width 64; both must be at least 1"),
         ({"width": 12, "norm": "group"}, "width 12; .* a width above 8 must be a multiple of 8"),

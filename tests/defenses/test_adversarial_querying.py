@@ -11,8 +11,9 @@ from torch import Tensor
 from robustmeta.attacks.base import Threat
 from robustmeta.attacks.projected_gradient import FGSM, PGD
 from robustmeta.backbones import POLICIES
-from robustmeta.defenses import DEFENSES, AdversarialQuerying, adversarial_querying
+from robustmeta.defenses import DEFENSES, AdversarialQuerying
 from robustmeta.errors import RobustMetaError
+from robustmeta.learners import Learner
 
 LEARNERS = ("protonet", "maml")
 
@@ -59,13 +60,13 @@ class Dtypes:
 def crafted(monkeypatch) -> list[Tensor]:
     """The query images that outer losses are taken on, as they are taken."""
     seen: list[Tensor] = []
-    original = adversarial_querying.query_loss
+    original = Learner.outer_loss
 
-    def spy(classifier, batch):
+    def spy(self, classifier, batch):
         seen.append(batch.query_x)
-        return original(classifier, batch)
+        return original(self, classifier, batch)
 
-    monkeypatch.setattr(adversarial_querying, "query_loss", spy)
+    monkeypatch.setattr(Learner, "outer_loss", spy)
     return seen
 
 

@@ -16,7 +16,8 @@ from robustmeta.defenses import AdversarialQuerying
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners import MAML, Learner, ProtoNet
-from robustmeta.learners.protonet import PrototypeClassifier
+from robustmeta.learners.embedding import EmbeddingClassifier
+from robustmeta.learners.protonet import Prototypes
 
 
 class Pixels(Backbone):
@@ -119,9 +120,9 @@ def test_the_poison_is_the_support_of_highest_loss_met(trained, halves, loss) ->
 @pytest.mark.parametrize("norm", ["Linf", "L2"])
 def test_a_gradient_that_is_not_a_number_moves_nothing(trained, halves, norm) -> None:
     class Breaks(ProtoNet):
-        def adapt(self, support_x: Tensor, support_y: Tensor) -> PrototypeClassifier:
+        def adapt(self, support_x: Tensor, support_y: Tensor) -> EmbeddingClassifier:
             classifier = super().adapt(support_x, support_y)
-            classifier.prototypes = classifier.prototypes * torch.nan
+            classifier.state = Prototypes(classifier.state.means * torch.nan)
             return classifier
 
     known, _ = halves()
