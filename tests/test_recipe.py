@@ -167,7 +167,7 @@ def test_a_recipe_is_found_by_path_by_name_and_by_default(tmp_path, recipe):
 
 @pytest.mark.parametrize("name", ["nope", "__init__.py", "__pycache__", "."])
 def test_what_is_no_recipe_is_answered_with_those_there_are(name):
-    with pytest.raises(RobustMetaError, match=r"neither a file nor one of the package's \(glyphs-5w1s, omniglot"):
+    with pytest.raises(RobustMetaError, match=r"neither a file nor one of the package's \(glyphs-5w1s, learners-omni"):
         find(name)
 
 

@@ -13,14 +13,14 @@ import pytest
 RECIPE = """
 name: killed
 dataset: {name: glyphs}
-test: {ways: 3, shots: 1, queries: 2, episodes: 100, seed: 1}
+test: {ways: 3, shots: 1, queries: 2, episodes: 60, seed: 1}
 attacks: [fgsm]
 curve: {attack: fgsm, eps: [0.0, 0.1], episodes: 4}
 backbone: {name: conv4, width: 4}
-training: {ways: 3, shots: 1, queries: 2, tasks: 2, steps: 30}
+training: {ways: 3, shots: 1, queries: 2, tasks: 2, steps: 16}
 rows:
   - learner: {name: protonet}
-    defense: {name: aq, attack: pgd-7}
+    defense: {name: aq, attack: fgsm}
   - learner: {name: maml, steps: 1, inner_lr: 0.1}
     backbone: {norm: support}
 """
@@ -87,7 +87,7 @@ def test_killed_then_resumed_equals_uninterrupted(threads, moment, whole, tmp_pa
 
 def test_a_second_run_in_the_same_folder_is_refused_while_the_first_goes_on(tmp_path):
     recipe = tmp_path / "killed.yaml"
-    recipe.write_text(RECIPE.replace("steps: 30", "steps: 100000"))
+    recipe.write_text(RECIPE.replace("steps: 16", "steps: 100000"))
     first = start(recipe, tmp_path / "out", 1)
     try:
         wait_for(lambda: any((tmp_path / "out").glob("checkpoints/*.pt")), first)
