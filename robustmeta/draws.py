@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -46,4 +47,14 @@ def seeds_of(images: Tensor, training: bool) -> list[int]:
     """
     if not training:
         return [0] * len(images)
-    return [zlib.crc32(task.numpy().tobytes()) for task in images.detach().cpu().contiguous()]
+    return [zlib.crc32(task.view(torch.uint8).numpy().tobytes()) for task in images.detach().cpu().contiguous()]
+
+
+def redrawn(seeds: Sequence[int] | None, number: int) -> Sequence[int] | None:
+    """The tasks' seeds for the draw of a number: their own for 0, others that hang on both for 1, 2, ...
+
+    Adding a multiple of 2^32 to a seed would not do: torch's generators look at the lowest 32 bits alone.
+    """
+    if seeds is None or number == 0:
+        return seeds
+    return [int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) for seed in seeds]

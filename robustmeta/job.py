@@ -119,7 +119,8 @@ class Job:
         """
         prepare_process(self.threads)
         shape = self.test_tasks().image_shape
-        learner = build_learner(trained, trained.rows[0], shape, self.source, self._base_classes)
+        classes = replace(self, recipe=trained, row=trained.rows[0])._base_classes
+        learner = build_learner(trained, trained.rows[0], shape, self.source, classes)
         state.restore(learner, self.source.name)
         return learner.to(self.device).eval()
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -162,16 +161,6 @@ def uniform(like: Tensor, seeds: Sequence[int] | None) -> Tensor:
         return torch.rand_like(like)
     draws = [torch.rand(like.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     return torch.stack(draws).to(like)
-
-
-def redrawn(seeds: Sequence[int] | None, number: int) -> Sequence[int] | None:
-    """The tasks' seeds for the draw of a number: their own for 0, others that hang on both for 1, 2, ...
-
-    Adding a multiple of 2^32 to a seed would not do: torch's generators look at the lowest 32 bits alone.
-    """
-    if seeds is None or number == 0:
-        return seeds
-    return [int(np.random.SeedSequence([seed, number]).generate_state(1)[0]) for seed in seeds]
 
 
 def _per_image(values: Tensor) -> Tensor:

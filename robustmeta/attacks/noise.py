@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 
 from robustmeta.attacks.ascent import unit
-from robustmeta.attacks.base import Attack, Threat, Traits, redrawn, uniform
+from robustmeta.attacks.base import Attack, Threat, Traits, uniform
 from robustmeta.attacks.engine import ENGINES
 from robustmeta.attacks.in_play import InPlay
 from robustmeta.attacks.projected_gradient import margin
+from robustmeta.draws import redrawn
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier
 

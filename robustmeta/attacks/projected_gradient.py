@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from robustmeta.attacks.ascent import direction, random_start
-from robustmeta.attacks.base import Threat, Traits, redrawn
+from robustmeta.attacks.base import Threat, Traits
 from robustmeta.attacks.engine import ENGINES
 from robustmeta.attacks.in_play import InPlay
+from robustmeta.draws import redrawn
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Classifier
 

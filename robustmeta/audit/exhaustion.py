@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from robustmeta.attacks.ascent import unit
-from robustmeta.attacks.base import redrawn, uniform
+from robustmeta.attacks.base import uniform
 from robustmeta.attacks.projected_gradient import margin
 from robustmeta.audit.finding import Finding, counted, graded
 from robustmeta.audit.inquiry import STEPS, Inquiry, accuracy
 from robustmeta.audit.trial import Part
+from robustmeta.draws import redrawn
 
 POINT = 0.01
 """Accuracy that more steps or restarts may take away from a converged attack (Carlini et al., 2019)."""

@@ -1,12 +1,13 @@
 """R02: whether random numbers took part in the classifiers, and whether other ones would have answered otherwise."""
 
+import math
 from collections.abc import Iterator
 
 from robustmeta.audit.case import CHECKS, Case
 from robustmeta.audit.finding import Finding, graded
 
 FRESH = 0.05
-"""Accuracy that attacked images may lose under draws that the attack has not met."""
+"""Accuracy that attacked images may lose under draws that the attack has not met, beyond two standard errors."""
 
 
 @CHECKS.register("R02")
@@ -20,4 +21,5 @@ def no_random_draws(case: Case) -> Iterator[Finding]:
     yield graded("R02", "", number, text if number else "no random number takes part in the classifiers", warn=0)
     for name, lost in case.of_attacks("R02"):
         change = f"{abs(lost.mean()):.3f} {'lower' if lost.mean() > 0 else 'higher'}"
-        yield graded("R02", name, lost.mean(), f"under fresh draws accuracy is {change}", fail=FRESH)
+        surely = lost.mean() - 2 * lost.std() / math.sqrt(lost.size)
+        yield graded("R02", name, surely, f"under fresh draws accuracy is {change}", fail=FRESH)

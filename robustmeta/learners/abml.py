@@ -6,14 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from robustmeta.backbones import Backbone, Statistics
-from robustmeta.draws import Draws, seeds_of
+from robustmeta.draws import Draws, redrawn, seeds_of
 from robustmeta.episodes import Queries
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import LEARNERS, Classifier, query_loss
 from robustmeta.learners.maml import MAML, Point, Weights
 from robustmeta.learners.posterior import LOG_SIGMA, PosteriorClassifier, divergence, drawn, sampled
-
-_NEXT_STREAM = 2**32  # the seeds of adaptation lie below
 
 
 @LEARNERS.register("abml")
@@ -82,7 +80,7 @@ class ABML(MAML):
         self, step: int, weights: Weights, images: Tensor, labels: Tensor
     ) -> tuple[Tensor, Statistics | None]:
         """The variational loss, summed over tasks, that a step descends, and the statistics that were given."""
-        draws = Draws(images, [seed + (step + 1) * _NEXT_STREAM for seed in seeds_of(images, self.training)])
+        draws = Draws(images, redrawn(seeds_of(images, self.training), step + 1))  # 0 is of the networks that answer
         losses = []
         for _ in range(self.inner_samples):
             noise = {name: draws.normal(*weight.shape) for name, weight in self.network.named_parameters()}

@@ -59,7 +59,8 @@ class BaseTrained(EmbeddingLearner):
 
     Outer loss: cross-entropy of scale * cos(f(x), w_b) over the base classes b, on all images of a batch, its support
     and its queries. A defense attacks those images, against that classifier: plain adversarial training.
-    The statistics of the batch's own images normalise them in training, as in any classification.
+    The statistics of the batch's own images normalise them in training, those of the clean images under a defense too:
+    a deviation from adversarial training as usual, whose attacked images have statistics of their own.
 
     backbone: as `Conv4`. classes: how many base classes there are.
 

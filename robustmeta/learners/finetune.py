@@ -21,8 +21,8 @@ class FineTune(BaseTrained):
     backbone: as `Conv4`. classes: of the training split. steps, inner_lr, decay: of the descent.
 
     Deviates from the paper in descending on the whole support from a head of 0, where the paper takes batches of four
-    in random order from a random one, so that adaptation is deterministic; and in features of unit length, as the base
-    classifier, which is by cosine, sees them.
+    in random order from a random one, with momentum, so that adaptation is deterministic; and in features of unit
+    length, as the base classifier, which is by cosine, sees them.
 
     Raises `RobustMetaError` as `BaseTrained` does, and for settings out of range.
     """

@@ -52,7 +52,8 @@ class MANN(EmbeddingLearner):
     read at the image before; it makes keys k and gates a, reads r = sum_s w^r_s M_s with w^r = softmax cos(k, M),
     and writes M <- M + w^w k with w^w = sigmoid(a) w^r_before + (1 - sigmoid(a)) w^lu, where w^lu are the least used
     slots, emptied first; usage w^u <- gamma w^u + w^r + w^w. Each query is seen next after the support, by itself
-    and without a label; logits = W [h, r].
+    and without its label; logits = W [h, r]. The order is a matter of the support in training, and the same for all
+    tasks in evaluation.
 
     backbone: images `[T, N, C, H, W]` to features `[T, N, D]`, as `Conv4`. ways: classes of a task, fixed by the
     labels that the controller sees.
@@ -81,7 +82,7 @@ class MANN(EmbeddingLearner):
         delayed: bool = False,
     ) -> None:
         super().__init__(backbone)
-        if min(slot_size, hidden, reads) < 1 or slots < reads or not 0 <= gamma <= 1:
+        if min(ways, slot_size, hidden, reads) < 1 or slots < reads or not 0 <= gamma <= 1:
             raise RobustMetaError(
                 f"slots is {slots}, slot_size {slot_size}, hidden {hidden}, reads {reads} and gamma {gamma:g}; sizes "
                 "must be at least 1, slots at least reads, and gamma must lie in [0, 1]"

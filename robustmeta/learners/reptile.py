@@ -23,7 +23,8 @@ class Reptile(MAML):
     The loss that is reported is the cross-entropy of the adapted classifier on the queries, as other learners'.
 
     backbone: images to features, as `Conv4`. ways: classes of a task, fixed by the linear head.
-    steps, inner_lr: inner loop on the support. query_steps: the steps in training that go on with the queries.
+    steps, inner_lr: inner loop on the support. query_steps: the steps in training that go on with the queries, no more
+    than there are queries a class.
     test_steps, test_inner_lr: inner loop in evaluation; by default the same. engine: as in `MAML`.
 
     Deviates from the paper in the order of the images, whose steps draw from a task's support and queries alike, in
@@ -64,8 +65,9 @@ class Reptile(MAML):
     def outer_loss(self, classifier: Classifier, queries: Queries) -> Tensor:
         """A scalar: its value is the cross-entropy on the queries, its gradient the one that draws theta to phi."""
         assert isinstance(classifier, FastWeightsClassifier)
-        length = self.inner_lr * (self.steps + self.query_steps)
-        phi = self._gone_on(classifier.detach(), queries)
+        steps = min(self.query_steps, max(1, queries.query_x.shape[1] // classifier.ways))
+        length = self.inner_lr * (self.steps + steps)
+        phi = self._gone_on(classifier.detach(), queries, steps)
         pull = [
             (weight * ((weight - phi[name].mean(0)) / length).detach()).sum() for name, weight in self.start.items()
         ]
@@ -73,18 +75,18 @@ class Reptile(MAML):
         # The gradient to the queries is that of the cross-entropy, for defenses that use it.
         return query_loss(classifier.detach(), queries) + drawn - drawn.detach()
 
-    def _gone_on(self, classifier: FastWeightsClassifier, queries: Queries) -> Weights:
-        """Phi `[T, ...]`: the weights of classifiers after the steps on queries."""
+    def _gone_on(self, classifier: FastWeightsClassifier, queries: Queries, steps: int) -> Weights:
+        """Phi `[T, ...]`: the weights of classifiers after some steps on queries, each on another part of them."""
         images, labels = queries.query_x.detach(), queries.query_y
         if classifier.together:
-            return self._descended(classifier.weights, images, labels)
+            return self._descended(classifier.weights, images, labels, steps)
         tasks = zip(one_by_one(classifier.weights), images[:, None], labels[:, None], strict=True)
-        ends = [self._descended(*task) for task in tasks]
+        ends = [self._descended(*task, steps) for task in tasks]
         return {name: torch.stack([end[name] for end in ends]) for name in classifier.weights}
 
-    def _descended(self, weights: Weights, images: Tensor, labels: Tensor) -> Weights:
-        for step in range(min(self.query_steps, images.shape[1])):
+    def _descended(self, weights: Weights, images: Tensor, labels: Tensor, steps: int) -> Weights:
+        for step in range(steps):
             weights = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-            part = slice(step, None, self.query_steps)  # some of each class, which come in order
+            part = slice(step, None, steps)  # some of each class, which come in order
             weights, _ = self.moved(self.steps + step, weights, images[:, part], labels[:, part], second_order=False)
         return weights

@@ -30,7 +30,8 @@ class Transfer(BaseTrained):
     backbone: as `Conv4`. classes: of the training split. calibration: how far a centroid moves towards its nearest
     base classes, 0 (not at all) to 1. nearest: how many of them.
 
-    Deviates from the paper, of which no code is public, in the form of the calibration, and in taking the base
+    Deviates from the paper in the form of the calibration, which is ours, as the paper's own was not at hand and its
+    repository held no code when this was written; and in taking the base
     classifier's weights for the centres of the base classes where the paper has their mean features.
 
     Raises `RobustMetaError` as `BaseTrained` does, and for settings out of range.

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from robustmeta.attacks.base import Threat, craft, redrawn, uniform
+from robustmeta.attacks.base import Threat, craft, uniform
+from robustmeta.draws import redrawn
 from robustmeta.errors import RobustMetaError
 
 

@@ -77,7 +77,7 @@ def test_one_whose_scored_draws_are_its_luckiest_fails(honest, episodes) -> None
 def test_versa_is_told_and_not_failed(learner, episodes) -> None:
     torch.manual_seed(0)
     findings = found(learner("versa", "group", log_variance=-6.0), episodes)
-    assert findings[""].text.startswith("logits are an average over 10 random draws")
+    assert findings[""].text.startswith("logits are an average over 3 random draws")
     assert findings["pgd"].verdict == "pass"
 
 

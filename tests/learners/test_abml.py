@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch.distributions import Normal, kl_divergence
 from torch.func import functional_call
 
-from robustmeta.draws import Draws, seeds_of
+from robustmeta.draws import Draws, redrawn, seeds_of
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.posterior import LOG_SIGMA, divergence
 from tests.learners.unrolled import check_slope
@@ -35,13 +35,29 @@ def test_without_width_it_is_maml(learner, batch, norm, training) -> None:
         torch.testing.assert_close(own, wanted)
 
 
+def test_every_step_and_the_networks_that_answer_have_noise_of_their_own(learner, batch, monkeypatch) -> None:
+    seen: list[tuple[float, ...]] = []
+    original = Draws.normal
+
+    def spy(self: Draws, *shape: int) -> torch.Tensor:
+        noise = original(self, *shape)
+        seen.append(tuple(noise.flatten()[:4].tolist()))
+        return noise
+
+    monkeypatch.setattr(Draws, "normal", spy)
+    made = learner("abml", "group", steps=3, samples=2, inner_samples=2)
+    made.adapt(batch.support_x[:1].float(), batch.support_y[:1])
+    weights = len(seen) // 7  # three steps of two draws, and the networks in one
+    assert len(seen) == 7 * weights
+    assert len(set(seen)) == len(seen)
+
+
 def test_a_step_descends_the_variational_loss_by_reparametrised_draws(learner, batch) -> None:
     """One step, two draws, written out; the divergence has a slope from the second step on, which the next test has."""
     made = learner("abml", "group", steps=1, sigma=0.1, inner_samples=2, inner_lr=0.3, kl_weight=0.01).double()
     gaussian = made.adapt(batch.support_x, batch.support_y).gaussian
     named = dict(made.network.named_parameters())
-    seeds = [seed + 2**32 for seed in seeds_of(batch.support_x, training=True)]
-    draws = Draws(batch.support_x, seeds)
+    draws = Draws(batch.support_x, redrawn(seeds_of(batch.support_x, training=True), 1))
     noise = [{name: draws.normal(*weight.shape) for name, weight in named.items()} for _ in range(2)]
     for t in range(batch.tasks):
         mean = {name: weight.detach().clone().requires_grad_() for name, weight in named.items()}

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from robustmeta.attacks.ascent import direction, random_start
-from robustmeta.attacks.base import redrawn
 from robustmeta.attacks.projected_gradient import LOSSES
 from robustmeta.attacks.support.base import Placed
 from robustmeta.attacks.support.fraction import FractionAttack, register
+from robustmeta.draws import redrawn
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Learner
 

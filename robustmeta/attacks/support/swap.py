@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustmeta.attacks.base import redrawn, uniform
+from robustmeta.attacks.base import uniform
 from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.attacks.support.base import Placed
 from robustmeta.attacks.support.fraction import FractionAttack, register
+from robustmeta.draws import redrawn
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Learner
