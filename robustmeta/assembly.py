@@ -41,13 +41,13 @@ def build_learner(
     if name in LEARNERS and "classes" in inspect.signature(LEARNERS[name]).parameters:
         given["classes"] = classes()
     learner: Learner = _made(LEARNERS, row.learner, source, (*at, "learner"), **given)
-    if row.defense:
-        settings: dict[str, Any] = dict(row.defense)
+    for place, defense in enumerate(row.defenses):
+        place_of: tuple[str, ...] = (*at, "defense", str(place)) if isinstance(row.defense, list) else (*at, "defense")
+        settings: dict[str, Any] = dict(defense)
         given = {"learner": learner, "threat": recipe.threat}
         if "attack" in settings:
-            name = settings.pop("attack")
-            given["attack"] = training_attack(name, recipe, source, (*at, "defense", "attack"))
-        learner = _made(DEFENSES, settings, source, (*at, "defense"), **given)
+            given["attack"] = training_attack(settings.pop("attack"), recipe, source, (*place_of, "attack"))
+        learner = _made(DEFENSES, settings, source, place_of, **given)
     return learner
 
 

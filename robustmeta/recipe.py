@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from robustmeta.attacks.base import Threat
+from robustmeta.certification.smoothing import Smoothing
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.marked_yaml import load_marked
 from robustmeta.schema import Source, make
@@ -56,30 +57,49 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Certify(Smoothing):
+    """Certified accuracy by randomized smoothing, on the first `episodes`; the other settings are `Smoothing`'s."""
+
+    episodes: int = 50
+
+
+@dataclass(frozen=True)
 class Row:
     """One learner of the table: what it is, what defends it, on what backbone, trained how.
 
-    learner, defense and backbone are mappings of a registered `name` and the settings of that entry; a row
-    without a defense is trained naturally. training: what differs from the recipe's. name: of its checkpoint and
-    in errors; by default `learner-defense`.
+    learner, defense and backbone are mappings of a registered `name` and the settings of that entry. A row without a
+    defense is trained naturally; a list of defenses goes round the learner in turn, the first one innermost. training:
+    what differs from the recipe's. name: of its checkpoint and in errors; by default `learner-defense`.
     """
 
     learner: dict[str, Any]
-    defense: dict[str, Any] = field(default_factory=dict)
+    defense: Any = field(default_factory=dict)
     backbone: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     name: str = ""
 
     def __post_init__(self) -> None:
-        for part, component in (("learner", self.learner), ("defense", self.defense)):
-            if not isinstance(component.get("name"), str) and (component or part == "learner"):
+        if not isinstance(self.defense, dict | list):
+            raise RobustMetaError(f"its defense is {self.defense!r}; it must be a mapping, or a list of mappings")
+        for part, component in (("learner", self.learner), *(("defense", defense) for defense in self.defenses)):
+            if not isinstance(component, dict) or not isinstance(component.get("name"), str):
                 raise RobustMetaError(f"its {part} needs a 'name'")
         if self.name.startswith(".") or "/" in self.name:
             raise RobustMetaError(
                 f"the name {self.name!r} cannot be that of a file; leave out slashes and leading dots"
             )
         if not self.name:
-            object.__setattr__(self, "name", f"{self.learner['name']}-{self.defense.get('name', 'natural')}")
+            object.__setattr__(self, "name", f"{self.learner['name']}-{self.defended}")
+
+    @property
+    def defenses(self) -> tuple[dict[str, Any], ...]:
+        """The defenses from the innermost outwards; none for natural training."""
+        return tuple(self.defense) if isinstance(self.defense, list) else (self.defense,) * bool(self.defense)
+
+    @property
+    def defended(self) -> str:
+        """The defenses by name, as tables have it: `natural`, `aq`, `aq+awp`."""
+        return "+".join(defense["name"] for defense in self.defenses) or "natural"
 
 
 @dataclass(frozen=True)
@@ -87,7 +107,8 @@ class Recipe:
     """A benchmark run: data, test tasks, threat, attacks, and a row for each learner.
 
     dataset, backbone: mappings of a registered `name` and its settings. attacks: a suite, or a list of cards.
-    training and backbone hold for all rows but for what a row says otherwise.
+    training and backbone hold for all rows but for what a row says otherwise. certify: what certified accuracy is
+    measured with; without it, none is.
     """
 
     name: str
@@ -99,10 +120,13 @@ class Recipe:
     curve: Curve = field(default_factory=Curve)
     backbone: dict[str, Any] = field(default_factory=lambda: {"name": "conv4"})
     training: dict[str, Any] = field(default_factory=dict)
+    certify: Certify | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain data, every setting written out."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if self.certify is None:  # so that the hash of a recipe without it is that of before it was a setting
+            del plain["certify"]
         return plain
 
     def as_yaml(self) -> str:

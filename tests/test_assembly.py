@@ -11,7 +11,7 @@ from robustmeta.attacks.base import Threat
 from robustmeta.attacks.card import card
 from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.backbones import Conv4
-from robustmeta.defenses import AdversarialQuerying
+from robustmeta.defenses import AdversarialQuerying, MoreShots, WeightPerturbation
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners import MAML, Learner, ProtoNet, Transfer
 from robustmeta.recipe import read
@@ -64,6 +64,27 @@ def test_a_defense_is_made_round_its_learner():
     assert isinstance(made.base, ProtoNet)
     assert made.attack == ProjectedGradient(Threat("Linf", 8 / 255), steps=7, step_size=2 / 255)
     assert made.ramp == pytest.approx(1 / 3)
+
+
+def test_a_list_of_defenses_goes_round_the_learner_in_turn():
+    text = TEXT.replace(
+        "{name: aq, attack: pgd-7, ramp: 1/3}", "[{name: its, shots: 3}, {name: aq, attack: pgd-7}, {name: awp}]"
+    )
+    recipe, _ = read(text, "mine.yaml")
+    made = built(text, 1)
+    assert [type(each) for each in (made, made.learner, made.learner.learner)] == [
+        WeightPerturbation, AdversarialQuerying, MoreShots,
+    ]  # fmt: skip
+    assert made.learner.learner.shots == 3
+    assert (made.defense, recipe.rows[1].defended) == ("its+aq+awp", "its+aq+awp")
+    assert recipe.rows[1].name == "protonet-its+aq+awp"
+    assert read(recipe.as_yaml(), "again.yaml")[0] == recipe
+    with pytest.raises(RobustMetaError, match=r"mine.yaml:13: rows.1.defense.0: shots is 1; more shots in training"):
+        built(text.replace("shots: 3", "shots: 1"), 1)
+    with pytest.raises(RobustMetaError, match=r"mine.yaml:13: rows.1.defense.1.attack: the attack 'square-1000'"):
+        built(text.replace("pgd-7", "square-1000"), 1)
+    with pytest.raises(RobustMetaError, match=r"mine.yaml:13: rows.1.defense.2.gama: is not a setting here"):
+        built(text.replace("{name: awp}", "{name: awp, gama: 1}"), 1)
 
 
 def test_a_defense_that_takes_the_threat_is_given_the_recipes():

@@ -125,6 +125,8 @@ def test_the_hash_hangs_on_every_setting_and_not_on_the_layout(recipe):
         ("shots: 5", "shot: 5", 12, "rows.0.training.shot: is not a setting here; did you mean 'shots'?"),
         ("learner: {name: maml, ", "learner: {", 10, "rows.0: its learner needs a 'name'"),
         ("defense: {name: aq, ", "defense: {", 13, "rows.1: its defense needs a 'name'"),
+        ("defense: {name: aq, ", "defense: aq # {", 13, "rows.1: its defense is 'aq'; it must be a mapping, or a list"),
+        ("defense: {name: aq, ", "defense: [{name: its}, aq] # {", 13, "rows.1: its defense needs a 'name'"),
         ("  - learner: {name: protonet}\n    ", "  - ", 13, "rows.1: 'learner' is missing"),
         ("name: ours", "name: maml-natural", 13, "rows.1: is a second row named 'maml-natural'; give one of them"),
         ("name: ours", "nam: ours", 15, "rows.1.nam: is not a setting here; did you mean 'name'?"),

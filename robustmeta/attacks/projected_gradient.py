@@ -32,8 +32,16 @@ def margin(logits: Tensor, labels: Tensor) -> Tensor:
     return wrong - right
 
 
+def divergence(logits: Tensor, reference: Tensor) -> Tensor:
+    """KL(softmax(reference) || softmax(logits)) of logits `[T, Q, ways]` each: `[T, Q]`, with a gradient to both."""
+    return F.kl_div(logits.log_softmax(-1), reference.log_softmax(-1), reduction="none", log_target=True).sum(-1)
+
+
 KEEPS = ("best", "last")
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"ce": cross_entropy, "margin": margin}
+"""What an attack climbs, from logits and labels."""
+AWAY = "kl"
+"""What it climbs instead of these: the divergence from the logits of the images as they were."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,8 @@ class ProjectedGradient:
     x <- project(x + step_size * direction(grad loss)), direction being the sign for Linf and g/||g|| for L2.
 
     threat: norm and eps. steps: gradient steps. step_size: in pixel units; by default 2.5 eps / steps.
-    loss: `ce` or `margin`. random_start: begin at a random point of the ball. restarts: whole repetitions.
+    loss: `ce`, `margin`, or `kl`, the divergence KL(p(x) || p(x_adv)) from the clean prediction (Zhang et al., 2019),
+    which sees no labels. random_start: begin at a random point of the ball. restarts: whole repetitions.
     until_fooled: leave a query alone once it fools the classifier, which tells the same accuracy in less time (in
     training this is friendly adversarial training, Zhang et al., 2020, which does not seek the highest loss); without
     effect on transductive classifiers, whose queries depend on each other. keep: `best`, for each query the best
@@ -66,8 +75,8 @@ class ProjectedGradient:
     def __post_init__(self) -> None:
         if self.keep not in KEEPS:
             raise unknown("iterate to keep", self.keep, KEEPS)
-        if self.loss not in LOSSES:
-            raise unknown("attack loss", self.loss, LOSSES)
+        if self.loss not in (*LOSSES, AWAY):
+            raise unknown("attack loss", self.loss, (*LOSSES, AWAY))
         if self.keep == "last" and self.restarts > 1:
             raise RobustMetaError(f"restarts is {self.restarts}; where the last iterate is kept, only one can count")
         if self.steps < 1 or self.restarts < 1:
@@ -76,7 +85,7 @@ class ProjectedGradient:
     @property
     def traits(self) -> Traits:
         """A white-box attack on the queries, by the loss it climbs."""
-        return Traits(loss=self.loss, steps=self.steps)
+        return Traits(loss=self.loss if self.loss in LOSSES else "other", steps=self.steps)
 
     def scaled(self, factor: float) -> "ProjectedGradient":
         """The same attack with eps and step size times `factor`: a point on an eps schedule or curve."""
@@ -88,6 +97,9 @@ class ProjectedGradient:
     ) -> Tensor:
         """Images `[T, Q, C, H, W]` moved against `classifier`, for labels `[T, Q]`."""
         play = InPlay(classifier, images, labels, self.until_fooled)
+        climbed, target = LOSSES.get(self.loss, divergence), labels
+        if self.loss == AWAY:
+            target = classifier(images).detach().to(images.dtype)
         for restart in range(self.restarts):
             drawn = redrawn(seeds, restart)
             start = random_start(self.threat, images, drawn) if self.random_start else images.clone()
@@ -95,7 +107,7 @@ class ProjectedGradient:
             for step in range(self.steps + (self.keep == "best")):
                 x.requires_grad_(step < self.steps)
                 logits = play.classifier(x).to(x.dtype)  # which under autocast they are not
-                losses = LOSSES[self.loss](logits, play.labels)
+                losses = climbed(logits, play.taken(target))
                 if self.keep == "best" or self.until_fooled:
                     play.note(x.detach(), losses.detach(), logits.detach())
                 if step < self.steps:

@@ -37,23 +37,18 @@ class FreeAdversarialQuerying(Defense):
     Raises `RobustMetaError` for replays below 2, a step size that is not above 0 or a ramp outside [0, 1].
     """
 
-    defense = "free-aq"
-
     def __init__(
         self, learner: Learner, threat: Threat, *, replays: int = 4, step_size_over_eps: float = 1.0, ramp: float = 0.0
     ) -> None:
         super().__init__(learner, ramp)
         if replays < 2:
             raise RobustMetaError(f"replays is {replays}; the queries move between replays, so there must be 2 or more")
-        if not step_size_over_eps > 0 or not 0 <= ramp <= 1:
-            raise RobustMetaError(
-                f"step_size_over_eps is {step_size_over_eps:g} and ramp {ramp:g}; the one must be above 0, the other a "
-                "share of training, 0 to 1"
-            )
+        if not step_size_over_eps > 0:
+            raise RobustMetaError(f"step_size_over_eps is {step_size_over_eps:g}; it must be above 0")
         self.threat, self.replays, self.step_size_over_eps = threat, replays, step_size_over_eps
         self._replayed: dict[tuple[int, ...], _Replayed] = {}
 
-    def loss(self, batch: EpisodeBatch) -> Tensor:
+    def objective(self, batch: EpisodeBatch) -> Tensor:
         """The inner outer loss (a scalar) on the moved queries; its backward pass moves them for the next replay.
 
         A batch whose `index` and queries were met less than `replays` times goes on from where they were moved.

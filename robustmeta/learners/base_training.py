@@ -1,7 +1,6 @@
 """Training on the classes of the data set themselves, as one large classification: how transfer baselines begin."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -9,23 +8,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from robustmeta.backbones import Backbone, Statistics, detach
-from robustmeta.episodes import EpisodeBatch, Queries
+from robustmeta.episodes import EpisodeBatch, PosedQueries, Queries
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, freeze
 from robustmeta.learners.embedding import EmbeddingLearner
-
-
-@dataclass(frozen=True)
-class BaseQueries:
-    """All images of a batch `[T, N, C, H, W]` as queries, labelled `[T, N]` by their class in the data set's split."""
-
-    query_x: Tensor
-    query_y: Tensor
-    index: tuple[int, ...]
-
-    def with_queries(self, query_x: Tensor) -> "BaseQueries":
-        """The same labels with other images."""
-        return replace(self, query_x=query_x)
 
 
 class BaseClassifier(Classifier):
@@ -91,7 +77,8 @@ class BaseTrained(EmbeddingLearner):
         labels = batch.classes.gather(1, torch.cat([batch.support_y, batch.query_y], dim=1))
         _, statistics = self.backbone(images)
         self.backbone.track(statistics)
-        return BaseClassifier(self, dict(self.named_parameters()), statistics), BaseQueries(images, labels, batch.index)
+        classifier = BaseClassifier(self, dict(self.named_parameters()), statistics)
+        return classifier, PosedQueries(images, labels, batch.index)
 
     def base_logits(self, images: Tensor, statistics: Statistics | None) -> Tensor:
         """Scale * cos(f(x), w_b): logits `[T, N, classes]` of images `[T, N, C, H, W]`."""

@@ -159,7 +159,7 @@ def test_a_wrong_spec_is_refused_with_the_nearest_name(spec, part) -> None:
         ("version: 1", "version: 1\neps: 0.1", 3, "the recipe's threat gives eps"),
         ("  steps: 3", "  steps: 3\n  threat: 3", 7, "is not a setting here"),
         ("over_eps: 0.5", "over_eps: 0", 7, "it must be a number above 0"),
-        ("loss: margin", "loss: hinge", 8, "unknown attack loss 'hinge' (known: ce, margin)"),
+        ("loss: margin", "loss: hinge", 8, "unknown attack loss 'hinge' (known: ce, kl, margin)"),
         ("parameters:", "parameters: [", 7, "flow sequence begun on line 5"),
         ("version: 1", "version: one", 2, "whole number"),
         ("version: 1", "version: 0", 2, "1 or more"),

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from robustmeta.attacks.ascent import random_start
 from robustmeta.attacks.base import Threat, craft
 from robustmeta.attacks.projected_gradient import LOSSES, ProjectedGradient
 from robustmeta.errors import RobustMetaError
@@ -88,6 +89,21 @@ def test_the_result_is_the_best_iterate_met(learner, tasks, loss) -> None:
     for t in range(2):
         for q in range(4):
             assert torch.equal(result[t, q], iterates[best[t, q], t, q])
+
+
+def test_one_step_away_from_the_clean_prediction_worked_by_hand(learner, tasks) -> None:
+    """It climbs the divergence, and sees no labels."""
+    support, support_y, images, labels = tasks()
+    classifier = learner("protonet").eval().adapt(support, support_y)
+    threat = Threat("Linf", 0.1)
+    attack = ProjectedGradient(threat, steps=1, step_size=0.02, loss="kl", keep="last")
+    found = attack(classifier, images, labels, [5, 6])
+    assert torch.equal(found, attack(classifier, images, (labels + 1) % 3, [5, 6]))
+    start = random_start(threat, images, [5, 6]).requires_grad_()
+    p, q = classifier(images).softmax(-1).detach(), classifier(start).softmax(-1)
+    (gradient,) = torch.autograd.grad((p * (p / q).log()).sum(), start)
+    torch.testing.assert_close(found, threat.project(start.detach() + 0.02 * gradient.sign(), images))
+    assert attack.traits.loss == "other"
 
 
 @pytest.mark.parametrize("norm", ["Linf", "L2"])

@@ -179,8 +179,6 @@ def test_the_same_task_is_attacked_alike_whenever_it_comes(learner, batch, craft
         (0.3, 0.3, 1.0),
         (0.3, 0.9, 1.0),
         (1.0, 0.25, 0.25),
-        (0.0, 0.0, 1.0),
-        (0.0, 0.5, 1.0),
     ],
 )
 def test_eps_grows_along_the_ramp(learner, batch, ramp, progress, factor) -> None:
@@ -218,13 +216,6 @@ def test_a_defended_learner_stands_wherever_a_learner_does(learner, batch, name)
     assert (wrapped.defense, inner.defense) == ("aq", "natural")
     assert copy.deepcopy(wrapped).loss(batch).isfinite()
     assert DEFENSES["aq"] is AdversarialQuerying
-
-
-def test_defenses_nest(learner, batch) -> None:
-    inner = learner().double()
-    twice = AdversarialQuerying(AdversarialQuerying(inner, PGD(0.1, steps=2)), PGD(0.0, steps=1))
-    assert twice.base is inner
-    assert torch.equal(twice.loss(batch), inner.loss(batch))
 
 
 def test_no_gradient_runs_back_into_the_crafting(learner, batch, crafted) -> None:

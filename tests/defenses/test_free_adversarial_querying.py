@@ -90,8 +90,8 @@ def test_eps_grows_over_the_ramp(learner, batch, progress, share) -> None:
     ("settings", "message"),
     [
         ({"replays": 1}, "replays is 1; the queries move between replays, so there must be 2 or more"),
-        ({"step_size_over_eps": 0.0}, "step_size_over_eps is 0 and ramp 0; the one must be above 0"),
-        ({"ramp": 1.5}, "ramp 1.5; .* a share of training, 0 to 1"),
+        ({"step_size_over_eps": 0.0}, "step_size_over_eps is 0; it must be above 0"),
+        ({"ramp": 1.5}, "ramp is 1.5; .* a share of training, 0 to 1"),
     ],
 )
 def test_settings_that_cannot_be(learner, settings, message) -> None:
