@@ -16,6 +16,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from robustmeta.attacks.base import Threat
+from robustmeta.certification.certify import certified_rows
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.errors import RobustMetaError
 from robustmeta.files import locked_folder, whole_file
@@ -78,8 +79,12 @@ def _report(jobs: Sequence[tuple[Job, Measured]]) -> Report:
         who = {key: about[key] for key in ("row", "learner", "defense")}
         targets = {name: card.target for name, card in found.cards.items()}
         eps_of = {f"{eps:g}": eps for eps in job.recipe.curve.eps} if found.curve.right else {}
+        results = [result_rows(found.attacked, job.recipe.threat, about, found.cards, found.findings, targets)]
+        if job.recipe.certify and found.certified.right:
+            certified = certified_rows(found.certified, job.recipe.certify, about)
+            results.append(certified[certified["attack"] != "clean"])  # on fewer episodes than the table's
         tables = (
-            result_rows(found.attacked, job.recipe.threat, about, found.cards, found.findings, targets),
+            pd.concat(results, ignore_index=True),
             episode_rows(found.attacked, who),
             curve_rows(found.curve, job.recipe.curve.attack, eps_of, who),
             audit_rows(found.findings, who),

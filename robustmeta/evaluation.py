@@ -64,7 +64,7 @@ def evaluate(
     findings = judged(outcomes, attacks, threat, tasks.ways)
     if audit == "full":
         findings += full_audit(learner, tasks, attacks, threat, twin=twin, seed=tasks.seed)
-    about = {**_about(learner, tasks, suite), "audit": audit}
+    about = {**about_learner(learner, tasks, suite), "audit": audit}
     targets = {name: traits_of(attack).target for name, attack in attacks.items()}
     rows = result_rows(outcomes, threat, about, cards, findings, targets)
     rows.attrs["findings"] = findings
@@ -102,8 +102,36 @@ def measure(
     Raises `RobustMetaError` if the partial file is of other attacks or more episodes.
     """
 
+    def attacked(chunk: range) -> Outcomes:
+        return attack_episodes(
+            learner,
+            episodes.batch(chunk),
+            attacks,
+            seed,
+            survivors_only=survivors_only,
+            probed=chunk.start < probed,
+        )
+
+    return in_chunks(attacked, episodes, tuple(attacks), number, partial=partial, report=report, ranks=ranks)
+
+
+def in_chunks(
+    score: Callable[[range], Outcomes],
+    episodes: Episodes,
+    names: tuple[str, ...],
+    number: int,
+    *,
+    partial: str | Path | None = None,
+    report: Callable[[int], None] | None = None,
+    ranks: Ranks = ALONE,
+) -> Outcomes:
+    """The outcomes of episodes 0 to number-1, scored some at a time; names: of what is scored, beside `clean`.
+
+    partial, report, ranks, and what is raised: as in `measure`.
+    """
+
     def kept() -> Outcomes:
-        return Outcomes.load(partial, tuple(attacks)) if partial is not None and Path(partial).exists() else Outcomes()
+        return Outcomes.load(partial, names) if partial is not None and Path(partial).exists() else Outcomes()
 
     outcomes = ranks.shared(kept)
     if outcomes.episodes > number:
@@ -118,24 +146,15 @@ def measure(
             return outcomes
         first = outcomes.episodes + ranks.rank * side_by_side
         chunk = range(first, min(first + side_by_side, number))
-        found = Outcomes()
-        if chunk:
-            found = attack_episodes(
-                learner,
-                episodes.batch(chunk),
-                attacks,
-                seed,
-                survivors_only=survivors_only,
-                probed=first < probed,
-            )
-        for more in ranks.gathered(found):
+        for more in ranks.gathered(score(chunk) if chunk else Outcomes()):
             if more.episodes:
                 outcomes = outcomes.extended(more)
         if partial is not None and ranks.first:
             outcomes.save(partial)
 
 
-def _about(learner: Learner, tasks: Episodes, suite: Suite | None) -> dict[str, Any]:
+def about_learner(learner: Learner, tasks: Episodes, suite: Suite | None) -> dict[str, Any]:
+    """The columns that all rows of a learner on some tasks share, where no recipe says more."""
     dataset, _, split = tasks.name.partition("/")
     return {
         "learner": LEARNERS.name_of(type(learner.base)) or type(learner.base).__name__.lower(),

@@ -12,6 +12,7 @@ from robustmeta.attacks.base import Attack
 from robustmeta.attacks.card import Card
 from robustmeta.attacks.support.base import SupportAttack
 from robustmeta.audit import FULL, Finding, full_audit
+from robustmeta.certification.certify import measure_certified
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.errors import RobustMetaError
 from robustmeta.evaluation import judged, measure
@@ -30,13 +31,14 @@ ON_CURVE = ("B01", "B02", "B04", "B06", "B08")
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of a row: outcomes under its attacks and along its curve, the audit's findings on the former.
+    """What was measured of a row: outcomes under its attacks, along its curve, smoothed; the audit's findings on them.
 
     cards: the card that ran under each attack's name.
     """
 
     attacked: Outcomes
     curve: Outcomes
+    certified: Outcomes
     findings: list[Finding]
     cards: dict[str, Card]
 
@@ -47,7 +49,7 @@ def train_and_measure(job: Job) -> Measured:
 
 
 def measured(job: Job, learner: Learner, curve: bool = True) -> Measured:
-    """The learner's outcomes under the row's attacks and, with `curve`, along the recipe's curve; the audit of them."""
+    """The learner's outcomes under the row's attacks, with `curve` along the recipe's curve, certified; the audit."""
     recipe, cards = job.recipe, job.cards
     twin = _twin(job)
     own = learner if job.by_transfer and not job.row.defense else None  # an undefended learner is its own twin
@@ -63,7 +65,21 @@ def measured(job: Job, learner: Learner, curve: bool = True) -> Measured:
         at_eps = curve_attacks(recipe, job.source, job.test_tasks().image_shape[0])
         along = _measure(job, "curve", at_eps, episodes, (learner, None), {"probed": 0})
         findings += _on_curve(judged(along, at_eps, recipe.threat, recipe.test.ways))
-    return Measured(attacked, along, findings, cards)
+    return Measured(attacked, along, _certified(job, learner), findings, cards)
+
+
+def _certified(job: Job, learner: Learner) -> Outcomes:
+    """Empty where the recipe asks for no certificate."""
+    smoothing, test = job.recipe.certify, job.recipe.test
+    if smoothing is None:
+        return Outcomes()
+    number = min(smoothing.episodes, test.episodes)
+    kept = _kept(job, f"certify-{job.recipe.hash}-{_digest({}, (learner,), asdict(smoothing))}.npz")
+    with job.bar("certify", number) as bar:
+        return measure_certified(
+            learner, job.test_tasks(), smoothing, number,
+            seed=test.seed, partial=kept, report=lambda done: bar.update(done - bar.n), ranks=job.ranks,
+        )  # fmt: skip
 
 
 def _on_curve(findings: Sequence[Finding]) -> list[Finding]:

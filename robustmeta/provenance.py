@@ -1,6 +1,7 @@
 """What every result row says about where it comes from."""
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 from robustmeta.attacks.card import suite_of
@@ -17,8 +18,9 @@ def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
     learner = row.learner["name"]
     return {
         "row": row.name,
+        "variant": _variant(recipe, row),
         "learner": learner,
-        "defense": row.defense.get("name", "natural"),
+        "defense": row.defended,
         "backbone": "-".join(filter(None, [backbone["name"], str(backbone.get("width", ""))])),
         "norm_policy": backbone.get("norm", ""),
         "dataset": recipe.dataset["name"],
@@ -38,6 +40,16 @@ def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
         "selection": "last step",
         "config": recipe.hash,
     }
+
+
+def _variant(recipe: Recipe, row: Row) -> str:
+    """The first row that differs from this one in nothing but its training seed, by which rows over seeds are told."""
+
+    def kind(other: Row) -> tuple[Any, ...]:
+        training = replace(recipe.training_of(other), seed=0)
+        return other.learner, other.defense, recipe.backbone_of(other), training
+
+    return next(other.name for other in recipe.rows if kind(other) == kind(row))
 
 
 def _defaults(backbone: str) -> dict[str, Any]:

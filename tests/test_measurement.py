@@ -1,5 +1,6 @@
 """What is kept of a row's measurement, and what is said of attacks that no table shows."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -7,9 +8,11 @@ import torch
 
 from robustmeta.attacks.base import Threat
 from robustmeta.attacks.projected_gradient import FGSM, PGD
-from robustmeta.bench import run_jobs
+from robustmeta.bench import bench, run_jobs
+from robustmeta.errors import RobustMetaError
 from robustmeta.job import Job
 from robustmeta.measurement import _digest, measured
+from robustmeta.provenance import about_row
 from robustmeta.ranks import Ranks
 from robustmeta.recipe import read
 
@@ -93,3 +96,38 @@ def test_the_full_audit_is_kept_and_read_back(jobs) -> None:
     (kept,) = (job.out / "progress").glob("*-audit-*.json")
     kept.write_text(kept.read_text().replace('"S14"', '"S13"'))
     assert "S14" not in {found.code for found in measured(job, learner, curve=False).findings}
+
+
+def test_certified_accuracies_are_measured_kept_and_in_the_same_table(tmp_path, monkeypatch) -> None:
+    text = TEXT.replace(
+        "attacks: [fgsm, transfer-pgd-50]",
+        "attacks: [fgsm]\ncertify: {sigma: 0.1, samples: 20, episodes: 2, radii: [0.1]}",
+    )
+    recipe, source = read(text.replace("episodes: 2}", "episodes: 3}", 1), "tiny.yaml")
+    report = bench(recipe, source, tmp_path / "out")
+    rows = report.results[report.results["row"] == "protonet-natural"]
+    assert list(rows["attack"]) == ["clean", "fgsm", "worst", "smoothed", "certified-L2-0.1"]
+    assert list(rows["episodes"]) == [3, 3, 3, 2, 2]
+    certified = rows.iloc[-1]
+    assert (certified["threat_norm"], certified["eps"], certified["sigma"]) == ("L2", 0.1, 0.1)
+    assert certified["accuracy"] <= rows["accuracy"].iloc[3]
+    assert "certified-L2-0.1" in (tmp_path / "out" / "report.md").read_text()
+    # What is kept is not done again.
+    monkeypatch.setattr(sys.modules["robustmeta.certification.certify"], "certify_episodes", None)
+    again = bench(recipe, source, tmp_path / "out")
+    assert list(again.results["accuracy"]) == list(report.results["accuracy"])
+
+
+def test_a_certificate_that_cannot_be_is_refused_with_its_line() -> None:
+    with pytest.raises(RobustMetaError, match=r"tiny.yaml:3: certify: sigma is 0; the noise of smoothing"):
+        read(TEXT.replace("attacks: [fgsm, transfer-pgd-50]", "certify: {sigma: 0}"), "tiny.yaml")
+    with pytest.raises(RobustMetaError, match=r"tiny.yaml:3: certify.sample: is not a setting here; did you mean"):
+        read(TEXT.replace("attacks: [fgsm, transfer-pgd-50]", "certify: {sample: 5}"), "tiny.yaml")
+
+
+def test_rows_over_seeds_share_a_variant(jobs) -> None:
+    row = "\n  - {learner: {name: protonet}, defense: {name: aq, attack: pgd-3}, training: {seed: 3}, name: s3}"
+    rows = row + row.replace("seed: 3", "seed: 4").replace("s3", "s4")
+    recipe, _ = read(TEXT.rstrip() + rows, "tiny.yaml")
+    variants = [about_row(recipe, row)["variant"] for row in recipe.rows]
+    assert variants == ["protonet-natural", "protonet-aq", "protonet-aq", "protonet-aq"]

@@ -32,7 +32,8 @@ def about(request):
 
 def test_a_row_says_where_it_comes_from():
     assert about_row(RECIPE, RECIPE.rows[2]) == {
-        "row": "protonet-aq", "learner": "protonet", "defense": "aq", "backbone": "conv4-16", "norm_policy": "running",
+        "row": "protonet-aq", "variant": "protonet-aq", "learner": "protonet",
+        "defense": "aq", "backbone": "conv4-16", "norm_policy": "running",
         "dataset": "glyphs", "split": "val", "ways": 3, "shots": 2, "queries": 7, "seed": 5, "suite": "quick",
         "suite_card": suite_of("quick").hash,
         "order": "", "train_ways": 20, "train_shots": 3, "train_steps": 40, "train_tasks": 2,

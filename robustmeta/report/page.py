@@ -7,7 +7,8 @@ import pandas as pd
 
 from robustmeta.audit import CODES
 from robustmeta.report.findings import audit_lines
-from robustmeta.report.rows import labelled
+from robustmeta.report.paired import differences
+from robustmeta.report.rows import CERTIFIED, attacked, labelled
 from robustmeta.report.setting import Setting
 from robustmeta.report.table import CLEAN, TARGETS, WORST, as_markdown, attack_names, comparison, flags
 
@@ -20,6 +21,16 @@ MEANINGS = {
 AUDITED = (
     "Every check looks for evidence that a number above is too good. What raised a code, why it matters and what to "
     "do stands in docs/audit.md. A row that fails one is not ranked."
+)
+GAINED = (
+    "Accuracy minus that of the same learner under `aq`, averaged over the training seeds that both have, episode by "
+    "episode: the intervals are of paired values over episodes, and say nothing of other seeds."
+)
+SMOOTHED = (
+    "`smoothed` and `certified-L2-r`, on the first {episodes} episodes, are of the learner under Gaussian noise, sigma "
+    "{sigma}: its answer over {selection} draws, and whether {samples} draws more prove it for every difference of L2 "
+    "length r or less, but for a probability of {alpha} a query. An abstention counts as an error; learners abstained "
+    "on {least:.1f} to {most:.1f}% of the queries. This is a threat of its own and no part of `worst`."
 )
 SETTINGS = {
     "backbone": "backbone",
@@ -40,13 +51,14 @@ def report_page(
     picture: str | None = "curve.png",
     meanings: Mapping[str, str] | None = None,
     audit: pd.DataFrame | None = None,
+    episodes: pd.DataFrame | None = None,
 ) -> str:
     """The text of report.md, in Markdown.
 
     results: the rows of one setting. recipe_text: the YAML as run. command: the shell line that made the rows.
     machine: what it ran on, in one line. picture: the curve's address, or None where no curve was drawn.
     meanings: what each flag says, by its code or the part before a colon; beside, or in place of, `MEANINGS`.
-    audit: the rows of audit.csv, if there was an audit.
+    audit: the rows of audit.csv, if there was an audit. episodes: those of episodes.csv, for paired differences.
     Raises `RobustMetaError` for missing columns, no rows, or rows of more than one setting.
     """
     setting = Setting.of(results)
@@ -56,6 +68,9 @@ def report_page(
         parts.append(f"![Accuracy against eps, one line a learner, with 95% intervals]({picture})")
     if set(results["attack"]) != {CLEAN}:
         parts += ["## Drop from clean, percentage points", _drops(results)]
+    gained = pd.DataFrame() if episodes is None else differences(results, episodes)
+    if not gained.empty:
+        parts += ["## Minus adversarial querying, percentage points", GAINED, as_markdown(gained)]
     parts += ["## Learners", as_markdown(_settings(results)), *_flags(results, MEANINGS | dict(meanings or {}))]
     if audit is not None and not audit.empty:
         parts += ["## Audit", AUDITED, _block("\n".join(audit_lines(audit)), "text")]
@@ -104,11 +119,22 @@ def _reading(results: pd.DataFrame, setting: Setting) -> str:
             "the learner adapts; every query is judged under a support poisoned without it. They are a threat of their "
             "own and no part of `worst`. A swap puts other images into the support, which costs a little by itself."
         )
-    return text
+    return text + _smoothing(results)
+
+
+def _smoothing(results: pd.DataFrame) -> str:
+    """What the certified columns say, and how often nothing was said; empty where there are none."""
+    if "target" not in results.columns or CERTIFIED not in set(results["target"]):
+        return ""
+    rows = results[results["target"] == CERTIFIED]
+    said = {name: _distinct(rows[name]) for name in ("episodes", "sigma", "selection", "samples", "alpha")}
+    silent = 100 * rows.drop_duplicates("row")["abstained"]
+    return " " + SMOOTHED.format(**said, least=silent.min(), most=silent.max())
 
 
 def _drops(results: pd.DataFrame) -> str:
-    table = comparison(results[results["attack"] != CLEAN].drop(columns="flags"), "drop", "drop_ci95")
+    moved = attacked(results)
+    table = comparison(moved[moved["attack"] != CLEAN].drop(columns="flags"), "drop", "drop_ci95")
     return f"Clean minus attacked, episode by episode, so the intervals are of paired values.\n\n{as_markdown(table)}"
 
 

@@ -14,11 +14,19 @@ EPISODES = ("learner", "defense", "episode", "clean")
 AUDIT = ("learner", "defense", "code", "verdict", "subject", "evidence", "threshold", "text")
 CURVE = ("learner", "defense", "attack", "eps", "episodes", "accuracy", "ci95")
 
+CERTIFIED = "certified"
+"""The target of rows that no attack made: certified accuracies, of a threat and a number of episodes of their own."""
+
 VARIANTS = (
     "backbone", "norm_policy", "order", "train_ways", "train_shots", "train_steps", "train_tasks", "train_chunk",
     "train_seed",
 )  # fmt: skip
 """What tells two learners of the same name and defense apart, where no column `row` names them."""
+
+
+def attacked(results: pd.DataFrame) -> pd.DataFrame:
+    """The rows without the certified ones."""
+    return results[results["target"] != CERTIFIED] if "target" in results.columns else results
 
 
 def require(frame: pd.DataFrame, columns: Iterable[str], what: str) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from robustmeta.errors import RobustMetaError
-from robustmeta.report.rows import RESULTS, require
+from robustmeta.report.rows import RESULTS, attacked, require
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,15 @@ class Setting:
     def of(cls, results: pd.DataFrame) -> "Setting":
         """The setting of the rows; raises `RobustMetaError` where they are of more than one.
 
-        The threat is that of the attacked rows, as a clean row has none.
+        The threat is that of the attacked rows, as a clean row has none, and a certified one its own.
         """
         require(results, RESULTS, "results")
-        attacked = results[results["attack"] != "clean"]
-        attacked = results if attacked.empty else attacked
+        results = attacked(results)
+        moved = results[results["attack"] != "clean"]
+        moved = results if moved.empty else moved
         found: dict[str, str | int | float] = {}
         for name, kind in (("dataset", str), ("split", str), ("threat_norm", str), ("eps", float)):
-            found[name] = kind(_single(attacked, name))
+            found[name] = kind(_single(moved, name))
         for name in ("ways", "shots", "queries", "episodes", "seed"):
             found[name] = int(_single(results, name))
         return cls(**found)  # type: ignore[arg-type]

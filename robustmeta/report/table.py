@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 
-from robustmeta.report.rows import labelled, require, unrepeated
+from robustmeta.report.rows import CERTIFIED, labelled, require, unrepeated
 
 CLEAN, WORST = "clean", "worst"
 TARGETS = {"support": "support", "joint": "support + query"}
@@ -64,7 +64,7 @@ def _target(results: pd.DataFrame, attack: str) -> str:
 
 def _title(results: pd.DataFrame, attack: str) -> str:
     target = _target(results, attack)
-    return attack if target in ("", "query") else f"{attack} ({TARGETS.get(target, target)})"
+    return attack if target in ("", "query", CERTIFIED) else f"{attack} ({TARGETS.get(target, target)})"
 
 
 def _ranks(rows: pd.DataFrame, names: list[str]) -> list[str]:

@@ -20,7 +20,7 @@ from robustmeta.report.setting import Setting
 TEXT = (
     "learner", "defense", "backbone", "norm_policy", "dataset", "split", "threat_norm", "attack", "flags", "order",
     "card", "config", "torch", "torchattacks", "robustmeta", "target", "suite", "suite_card", "audit", "code",
-    "verdict", "subject", "text", "row",
+    "verdict", "subject", "text", "row", "variant",
 )  # fmt: skip
 """Columns read back as text even where they look like numbers: versions, and hashes such as 12e4567."""
 
@@ -78,6 +78,7 @@ def write_report(
         picture="curve.png" if drawn else None,
         meanings=meanings,
         audit=audit,
+        episodes=episodes,
     )
     if curve is not None and drawn:
         require(curve, CURVE, "curve")

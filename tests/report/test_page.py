@@ -1,5 +1,6 @@
 import re
 
+import pandas as pd
 import pytest
 
 from robustmeta.errors import RobustMetaError
@@ -108,3 +109,38 @@ def test_refuses_two_settings(results):
     results.loc[3, "eps"] = 0.2
     with pytest.raises(RobustMetaError, match=r"mix eps 0\.1, 0\.2"):
         page(results)
+
+
+def certified(results: pd.DataFrame) -> pd.DataFrame:
+    """The same learners, smoothed, on fewer episodes and under another threat."""
+    rows = results[results["attack"].isin(["clean", "worst"])].assign(
+        target="certified", threat_norm="L2", episodes=20, sigma=0.25, selection=100, samples=1000, alpha=0.001
+    )
+    rows["eps"] = rows["attack"].map({"clean": 0.0, "worst": 0.5})
+    rows["attack"] = rows["attack"].map({"clean": "smoothed", "worst": "certified-L2-0.5"})
+    return rows.assign(abstained=[0.01 * place for place in range(len(rows))])
+
+
+def test_certified_columns_stand_beside_the_attacks_and_are_explained(results):
+    results = results.assign(row=results["learner"] + "-" + results["defense"], target="query")
+    both = pd.concat([results, certified(results)], ignore_index=True)
+    page = report_page(both, "a: 1", "robustmeta bench", "here")
+    head = next(line for line in page.splitlines() if line.startswith("| learner / defense"))
+    assert [cell.strip() for cell in head.split("|")[-5:-1]] == ["worst", "smoothed", "certified-L2-0.5", "rank"]
+    assert "on the first 20 episodes, are of the learner under Gaussian noise, sigma 0.25: its answer over 100" in page
+    assert "whether 1000 draws more prove it" in page
+    assert "abstained on 0.0 to 6.0% of the queries" in page
+    drops = page.partition("## Drop from clean")[2].partition("##")[0]
+    assert "certified" not in drops
+    assert "(Linf, eps 0.1)" in page.splitlines()[0]
+    assert "smoothed" not in report_page(results, "a: 1", "robustmeta bench", "here")
+
+
+def test_gains_over_adversarial_querying_stand_in_a_table_of_their_own(results, episodes):
+    named = [frame.assign(row=frame["learner"] + "-" + frame["defense"]) for frame in (results, episodes)]
+    told = named[0].assign(variant=named[0]["row"], train_seed=0)
+    page = report_page(told, "a: 1", "robustmeta bench", "here", episodes=named[1])
+    section = page.partition("## Minus adversarial querying")[2].partition("\n## ")[0]
+    assert "| protonet-natural |" in section
+    assert "| protonet-aq " not in section
+    assert "## Minus adversarial querying" not in report_page(told, "a: 1", "robustmeta bench", "here")
