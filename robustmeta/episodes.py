@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustmeta.data import load
+from robustmeta.data import OwnData, as_classes, load
 from robustmeta.data.classes import ImageClasses
 from robustmeta.errors import RobustMetaError
+from robustmeta.schema import Source, arguments
 
 
 class Queries(Protocol):
@@ -39,6 +40,22 @@ class Queries(Protocol):
     def with_queries(self, query_x: Tensor) -> "Queries":
         """The same with other images."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class PosedQueries:
+    """Queries that are no episode batch's own: images `[T, Q, C, H, W]`, labels `[T, Q]`, the numbers of the tasks.
+
+    Unlike a batch's, the images may leave [0, 1], as those under noise do.
+    """
+
+    query_x: Tensor
+    query_y: Tensor
+    index: tuple[int, ...] = ()
+
+    def with_queries(self, query_x: Tensor) -> "PosedQueries":
+        """The same labels with other images."""
+        return replace(self, query_x=query_x)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +157,9 @@ def check_labels(support_y: Tensor, query_y: Tensor) -> None:
 
 
 @lru_cache(maxsize=8)
-def _load_once(dataset: str, split: str, root: str | None, options: tuple[tuple[str, Any], ...]) -> ImageClasses:
+def _load_once(
+    dataset: str, split: str, root: str | None, options: tuple[tuple[str, Any], ...], here: Path
+) -> ImageClasses:
     return load(dataset, split, root, **dict(options))
 
 
@@ -152,16 +171,21 @@ class Episodes:
     stream numpy guarantees, ordered by a stable sort. Classes, and the images of a class, are drawn without
     replacement. The first `shots` images drawn of a class are its support.
 
-    dataset: a name for `robustmeta.data.load`, or an `ImageClasses` of your own.
-    options: further settings of the data set, as `rotations=True` for omniglot.
+    dataset: a name for `robustmeta.data.load`, or data of your own: `(images, labels)`, a map-style
+    `torch.utils.data.Dataset` of (image, label), or an `ImageClasses` (see `robustmeta.data.as_classes`).
+    split: of a named data set, by default `train`. Of data of your own, None takes all classes, and `train`, `val` and
+    `test` shares of them (0.64, 0.16 and 0.2 unless `shares=` says otherwise) that have no class in common.
+    root: where named data sets lie. device: of the images. options: further settings of the data set, as
+    `rotations=True` for omniglot, or `path="my/images", size=84` for folder.
 
-    Raises `RobustMetaError` for more ways than classes, or shots + queries over the images a class has.
+    Raises `RobustMetaError` for more ways than classes, shots + queries over the images a class has, and what the data
+    set refuses.
     """
 
     def __init__(
         self,
-        dataset: str | ImageClasses,
-        split: str = "train",
+        dataset: str | OwnData,
+        split: str | None = None,
         *,
         ways: int = 5,
         shots: int = 1,
@@ -172,9 +196,14 @@ class Episodes:
         **options: Any,
     ) -> None:
         if isinstance(dataset, str):
-            classes = _load_once(dataset, split, str(root) if root else None, tuple(sorted(options.items())))
+            chosen = tuple(
+                (key, tuple(value) if isinstance(value, list) else value) for key, value in sorted(options.items())
+            )
+            classes = _load_once(dataset, split or "train", str(root) if root else None, chosen, Path.cwd())
         else:
-            classes = dataset
+            source = Source("data of your own", {})
+            options = {**options, **({} if root is None else {"root": root})}
+            classes = as_classes(dataset, split, **arguments(as_classes, options, source, (), given=("data", "split")))
         for name, value, least in (("ways", ways, 2), ("shots", shots, 1), ("queries", queries, 1), ("seed", seed, 0)):
             if value < least:
                 raise RobustMetaError(f"{name} is {value}; it must be at least {least}")

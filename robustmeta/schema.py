@@ -14,17 +14,22 @@ Made = TypeVar("Made")
 
 
 class Source:
-    """Where data was read from: the file's name and the line of every key path, for error messages."""
+    """Where data was read from: the file's name and the line of every key path, for error messages.
+
+    Settings that are in no file, but in a call, have no lines.
+    """
 
     def __init__(self, name: str, lines: Mapping[Path, int]) -> None:
         self.name, self.lines = name, lines
 
     def error(self, path: Path, problem: str) -> RobustMetaError:
-        """The error for a problem at a key path: `file:line: key.path: problem`."""
+        """The error for a problem at a key path: `file:line: key.path: problem`, or without lines `name: ...`."""
         at = path
         while at not in self.lines and at:
             at = at[:-1]
         where = f"{'.'.join(path)}: " if path else ""
+        if not self.lines:
+            return RobustMetaError(f"{self.name}: {where}{problem}")
         return located(self.name, self.lines.get(at, 1), where + problem)
 
 
@@ -86,7 +91,7 @@ def convert(hint: Any, value: object, source: Source, path: Path) -> Any:
         options = [option for option in get_args(hint) if option is not type(None)]
         return None if value is None else convert(options[0], value, source, path)
     if get_origin(hint) is tuple:
-        if not isinstance(value, list):
+        if not isinstance(value, list | tuple):
             raise source.error(path, f"is {_shown(value)}; it must be a list")
         return tuple(convert(get_args(hint)[0], item, source, (*path, str(i))) for i, item in enumerate(value))
     if get_origin(hint) is dict:

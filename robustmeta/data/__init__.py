@@ -1,16 +1,23 @@
-"""Data sets: each file registers one loader, `load(split, root, **options) -> ImageClasses`."""
+"""Data sets by name, each file registering one loader, and data of your own: all become `ImageClasses`."""
 
-import inspect
 from pathlib import Path
 
+from robustmeta.data import folder as folder
 from robustmeta.data import glyphs as glyphs
 from robustmeta.data import omniglot as omniglot
+from robustmeta.data.arrays import Images, Labels, from_arrays
 from robustmeta.data.classes import ImageClasses
 from robustmeta.data.datasets import DATASETS, SPLITS
+from robustmeta.data.grouping import SHARES, part_of
 from robustmeta.data.root import data_root
+from robustmeta.data.torch_dataset import Pairs, from_dataset
 from robustmeta.errors import RobustMetaError, unknown
+from robustmeta.schema import Source, arguments
 
-__all__ = ["DATASETS", "SPLITS", "ImageClasses", "load"]
+__all__ = ["DATASETS", "SPLITS", "ImageClasses", "OwnData", "as_classes", "from_arrays", "from_dataset", "load"]
+
+OwnData = ImageClasses | Pairs | tuple[Images, Labels]
+"""What `as_classes` takes."""
 
 
 def load(name: str, split: str, root: str | Path | None = None, **options: object) -> ImageClasses:
@@ -23,16 +30,24 @@ def load(name: str, split: str, root: str | Path | None = None, **options: objec
     loader = DATASETS[name]
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
-    _check_options(name, options)
-    return loader(split, data_root(root), **options)
+    source = Source(f"the data set {name!r}", {})
+    return loader(split, data_root(root), **arguments(loader, options, source, (), given=("split", "root")))
 
 
-def _check_options(name: str, options: dict[str, object]) -> None:
-    parameters = inspect.signature(DATASETS[name]).parameters
-    taken = {key: value.default for key, value in parameters.items() if key not in ("split", "root")}
-    for key, value in options.items():
-        if key not in taken:
-            known = ", ".join(f"{option}={default!r}" for option, default in taken.items())
-            raise RobustMetaError(f"the data set {name!r} has no option {key!r}; it takes {known or 'none'}")
-        if isinstance(taken[key], bool) and not isinstance(value, bool):
-            raise RobustMetaError(f"the option {key!r} of the data set {name!r} is {value!r}; use true or false")
+def as_classes(data: OwnData, split: str | None = None, shares: tuple[float, ...] | None = None) -> ImageClasses:
+    """Data of your own, grouped by class.
+
+    data: `(images, labels)` (see `from_arrays`); a map-style `torch.utils.data.Dataset` of (image, label), or a list of
+    such pairs (see `from_dataset`); or an `ImageClasses`, as it is. split: None for all classes, or `train`, `val` or
+    `test` for those that `shares`, by default 0.64, 0.16 and 0.2, give it: the classes, in the order of the SHA-256 of
+    their labels, are cut at these, so that splits have no class in common. Raises `RobustMetaError` where these do, for
+    shares without a split, and for a split of an `ImageClasses`, which is one.
+    """
+    if split is None and shares is not None:
+        raise RobustMetaError(f"shares is {list(shares)} without a split; say which, train, val or test")
+    if isinstance(data, ImageClasses):
+        if split is not None:
+            raise RobustMetaError(f"{data.name} is one split already; leave out split, here {split!r}")
+        return data
+    classes = from_arrays(*data) if isinstance(data, tuple) and len(data) == 2 else from_dataset(data)
+    return classes if split is None else part_of(classes, split, SHARES if shares is None else shares)
