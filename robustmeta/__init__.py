@@ -8,10 +8,28 @@ from robustmeta.attacks.base import Attack, Threat
 from robustmeta.attacks.projected_gradient import FGSM, PGD, ProjectedGradient
 from robustmeta.attacks.torchattacks_adapter import TorchAttack
 from robustmeta.backbones import BACKBONES, Backbone, Conv4, R2D2Net, ResNet12
+from robustmeta.certification import CERTIFICATES, Smoothing, certify
 from robustmeta.checkpoint import Checkpoint
-from robustmeta.data import DATASETS
+from robustmeta.data import DATASETS, as_classes
 from robustmeta.data.classes import ImageClasses
-from robustmeta.defenses import DEFENSES, AdversarialQuerying, FreeAdversarialQuerying
+from robustmeta.defenses import (
+    ADML,
+    DEFENSES,
+    RMAML,
+    AdversarialQuerying,
+    AdversarialSupport,
+    AdversarialTraining,
+    Defense,
+    FreeAdversarialQuerying,
+    GaussianNoise,
+    LabelSmoothing,
+    LongTermCross,
+    MartQuerying,
+    MoreShots,
+    QueryDefense,
+    TradesQuerying,
+    WeightPerturbation,
+)
 from robustmeta.episodes import EpisodeBatch, Episodes
 from robustmeta.errors import RobustMetaError
 from robustmeta.evaluation import evaluate
@@ -39,12 +57,15 @@ from robustmeta.learners import (
     Versa,
 )
 from robustmeta.process import prepare_process
+from robustmeta.robustify import robustify
 from robustmeta.training import train
 
 __all__ = [
     "ABML",
+    "ADML",
     "ANIL",
     "BACKBONES",
+    "CERTIFICATES",
     "DATASETS",
     "DEFENSES",
     "FGSM",
@@ -54,36 +75,52 @@ __all__ = [
     "MANN",
     "PGD",
     "R2D2",
+    "RMAML",
     "AdversarialQuerying",
+    "AdversarialSupport",
+    "AdversarialTraining",
     "Attack",
     "Backbone",
     "Checkpoint",
     "Classifier",
     "Conv4",
+    "Defense",
     "EpisodeBatch",
     "Episodes",
     "FineTune",
     "FreeAdversarialQuerying",
+    "GaussianNoise",
     "ImageClasses",
+    "LabelSmoothing",
     "Learner",
+    "LongTermCross",
     "MAMLPlusPlus",
+    "MartQuerying",
     "MatchingNet",
     "MetaNets",
     "MetaOptNet",
     "MetaSGD",
+    "MoreShots",
     "ProjectedGradient",
     "ProtoNet",
+    "QueryDefense",
     "R2D2Net",
     "RelationNet",
     "Reptile",
     "ResNet12",
     "RobustMetaError",
     "Siamese",
+    "Smoothing",
     "Threat",
     "TorchAttack",
+    "TradesQuerying",
     "Transfer",
     "Versa",
+    "WeightPerturbation",
+    "as_classes",
+    "certify",
     "evaluate",
     "prepare_process",
+    "robustify",
     "train",
 ]
