@@ -10,6 +10,7 @@ import torch
 
 from robustmeta.attacks.base import Attack, Threat
 from robustmeta.attacks.card import Card, card, resolve, suite_of
+from robustmeta.attacks.in_training import training_attack
 from robustmeta.attacks.support.base import SupportAttack
 from robustmeta.backbones import BACKBONES
 from robustmeta.data import DATASETS
@@ -46,19 +47,13 @@ def build_learner(
         settings: dict[str, Any] = dict(defense)
         given = {"learner": learner, "threat": recipe.threat}
         if "attack" in settings:
-            given["attack"] = training_attack(settings.pop("attack"), recipe, source, (*place_of, "attack"))
+            attack = settings.pop("attack")
+            if not isinstance(attack, str):
+                raise source.error((*place_of, "attack"), f"is {attack!r}; it must be the name of an attack, as pgd-7")
+            crafts = partial(training_attack, attack, recipe.threat)
+            given["attack"] = guarded(crafts, source, (*place_of, "attack"))
         learner = _made(DEFENSES, settings, source, place_of, **given)
     return learner
-
-
-def training_attack(name: object, recipe: Recipe, source: Source, path: tuple[str, ...]) -> Attack:
-    """The attack of a card, refused with the line of the recipe unless it is safe in training."""
-    if not isinstance(name, str):
-        raise source.error(path, f"is {name!r}; it must be the name of an attack, as pgd-7")
-    found: Card = guarded(lambda: card(name), source, path)
-    if not found.safe_in_training:
-        raise source.error(path, f"the attack {name!r} is not safe in training; pgd-7 is")
-    return guarded(lambda: found.build(recipe.threat), source, path)
 
 
 def suite_cards(recipe: Recipe, source: Source, channels: int) -> dict[str, Card]:

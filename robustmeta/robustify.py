@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from robustmeta.adapters import EasyFSL, Functions, Iteryne, Learn2Learn, LinearHeadModule, TorchOpt
-from robustmeta.attacks.base import Attack, Threat, traits_of
-from robustmeta.attacks.card import card
+from robustmeta.attacks.base import Attack, Threat
+from robustmeta.attacks.in_training import training_attack
 from robustmeta.defenses import DEFENSES
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Learner
@@ -56,26 +56,6 @@ def robustify(
         given["attack"] = training_attack(attack, threat)
     given = {name: value for name, value in given.items() if name in takes}
     return entry(**arguments(entry, rest, _Call(), (), given), **given)
-
-
-def training_attack(attack: object, threat: Threat) -> Attack:
-    """The attack of a card's name under `threat`, or an attack as it is; refused unless it is safe in training."""
-    if isinstance(attack, str):
-        found = card(attack)
-        if not found.safe_in_training:
-            raise RobustMetaError(f"the attack {attack!r} is not safe in training; pgd-7 is")
-        return found.build(threat)
-    if not callable(attack) or not isinstance(getattr(attack, "threat", None), Threat):
-        raise RobustMetaError(
-            f"attack is {attack!r}; it must be the name of a card, as pgd-7, or have a threat, as PGD()"
-        )
-    traits = traits_of(attack)
-    if (traits.target, traits.knowledge) != ("query", "white-box"):
-        raise RobustMetaError(
-            f"the attack {type(attack).__name__} is not safe in training: it is {traits.knowledge}, on "
-            f"{traits.target}; a white-box attack on queries is, as PGD(0.1, steps=7)"
-        )
-    return attack  # type: ignore[return-value]
 
 
 def _learner(
