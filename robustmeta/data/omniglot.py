@@ -5,6 +5,7 @@ import io
 import re
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from PIL import Image
 
 from robustmeta.data.cache import Arrays, cached
 from robustmeta.data.classes import ImageClasses
-from robustmeta.data.datasets import DATASETS
+from robustmeta.data.datasets import DATASETS, SPLITS
 from robustmeta.data.download import download
-from robustmeta.errors import RobustMetaError
+from robustmeta.errors import RobustMetaError, unknown
 
 URL = "https://raw.githubusercontent.com/brendenlake/omniglot/master/python/"
 MD5 = {
@@ -36,36 +37,58 @@ VAL_ALPHABETS = (
     "Greek",
     "Burmese_(Myanmar)",
 )
+DIVISIONS = ("alphabets", "characters")
+#: How many characters of all 1,623 are in each split, where they are shuffled: the numbers of Vinyals et al. (2016).
+CHARACTERS = {"train": 1100, "val": 100, "test": 423}
 _MEMBER = re.compile(r"images_\w+/([^/]+/character\d+)/\d+_\d+\.png")
 _SIDE = 28
 
 
 @DATASETS.register("omniglot")
-def omniglot(split: str, root: Path, rotations: bool = False) -> ImageClasses:
+def omniglot(split: str, root: Path, rotations: bool = False, by: str = "alphabets") -> ImageClasses:
     """One split of Omniglot as uint8 `[M, 1, 28, 28]`, ink 255 on 0, 20 images a class.
 
-    The official archives are taken from `root/omniglot/` or `root/`, else downloaded into the former. `test`
-    is the evaluation archive (20 alphabets, 659 classes); of the 30 background alphabets `VAL_ALPHABETS` are
-    `val` and the others `train`. rotations: add every class turned counter-clockwise by 90, 180 and 270
-    degrees as a class of its own (label suffix `@90`, ...) to `train`; `val` and `test` stay as they are.
+    The official archives are taken from `root/omniglot/` or `root/`, else downloaded into the former. by: how classes
+    are divided. `alphabets`: `test` is the evaluation archive (20 alphabets, 659 classes); of the 30 background
+    alphabets `VAL_ALPHABETS` are `val` and the others `train`, so that no alphabet is in two splits. `characters`:
+    those of all alphabets shuffled, 1,100, 100 and 423, as the papers have it, which is easier.
+    rotations: add every class turned counter-clockwise by 90, 180 and 270 degrees as a class of its own (label suffix
+    `@90`, ...) to `train`; `val` and `test` stay as they are.
 
-    Raises `RobustMetaError` if an archive can neither be found nor downloaded, or is damaged or not Omniglot.
-    Deviates from the usual 1,200/423 split of shuffled classes (Vinyals et al. 2016): here no alphabet is in
-    two splits.
+    Raises `RobustMetaError` if an archive can neither be found nor downloaded, or is damaged or not Omniglot, and for
+    an unknown division.
+    Deviates from the split of Vinyals et al. (2016), by `characters`, in the shuffling, which is by the SHA-256 of
+    their names, and in turning no class that is tested.
     """
-    archive = "images_evaluation.zip" if split == "test" else "images_background.zip"
-    arrays = cached(f"omniglot-{Path(archive).stem}-{CONTENT[archive][:12]}", lambda: _read(archive, root))
-    names = [str(name) for name in arrays["names"]]
-    images = arrays["images"]
-    if split != "test":
-        keep = [(name.split("/")[0] in VAL_ALPHABETS) == (split == "val") for name in names]
-        names = [name for name, kept in zip(names, keep, strict=True) if kept]
-        images = images[np.array(keep)]
+    if by not in DIVISIONS:
+        raise unknown("division", by, DIVISIONS)
+    own = "images_evaluation.zip" if split == "test" else "images_background.zip"
+    parts = [_archive(archive, root) for archive in (MD5 if by == "characters" else [own])]
+    names = [str(name) for part in parts for name in part["names"]]
+    kept = _characters(names, split) if by == "characters" else _alphabets(names, split)
+    names, images = [names[i] for i in kept], np.concatenate([part["images"] for part in parts])[kept]
     if rotations and split == "train":
         images = np.concatenate([np.rot90(images, turns, axes=(2, 3)) for turns in range(4)])
         names += [f"{name}@{degrees}" for degrees in (90, 180, 270) for name in names]
     pixels = torch.from_numpy(np.ascontiguousarray(images)).flatten(0, 1).unsqueeze(1)
     return ImageClasses(f"omniglot/{split}", pixels, (images.shape[1],) * len(names), tuple(names))
+
+
+def _archive(archive: str, root: Path) -> Arrays:
+    return cached(f"omniglot-{Path(archive).stem}-{CONTENT[archive][:12]}", lambda: _read(archive, root))
+
+
+def _characters(names: Sequence[str], split: str) -> list[int]:
+    """The places of a split's names among those of all alphabets, shuffled."""
+    shuffled = sorted(range(len(names)), key=lambda i: hashlib.sha256(names[i].encode()).hexdigest())
+    first = sum(CHARACTERS[before] for before in SPLITS[: SPLITS.index(split)])
+    return sorted(shuffled[first : first + CHARACTERS[split]])
+
+
+def _alphabets(names: Sequence[str], split: str) -> list[int]:
+    """The places of a split's names among those of its archive."""
+    held_out = [name.split("/")[0] in VAL_ALPHABETS for name in names]
+    return [i for i, out in enumerate(held_out) if split == "test" or out == (split == "val")]
 
 
 def _read(archive: str, root: Path) -> Arrays:

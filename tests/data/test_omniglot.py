@@ -157,6 +157,26 @@ def test_a_missing_archive_is_downloaded_and_its_checksum_checked(root, tmp_path
     assert (tmp_path / "new" / "omniglot" / NAMES[1]).read_bytes() == served.read_bytes()
 
 
+def test_shuffled_characters_of_all_alphabets_are_in_one_split_each(root, monkeypatch):
+    """By hand: the order is that of the digests of the names."""
+    monkeypatch.setattr(omniglot, "CHARACTERS", {"train": 5, "val": 3, "test": 4})
+    every = [f"{alphabet}/character{i:02d}" for names in ALPHABETS.values() for alphabet in names for i in (1, 2)]
+    shuffled = sorted(every, key=lambda name: hashlib.sha256(name.encode()).hexdigest())
+    for split, wanted in (("train", shuffled[:5]), ("val", shuffled[5:8]), ("test", shuffled[8:12])):
+        found = load("omniglot", split, root, by="characters")
+        assert sorted(found.labels) == sorted(wanted)
+        for label, images in zip(found.labels, found.images.split(20), strict=True):
+            archive = next(name for name in NAMES if label.split("/")[0] in ALPHABETS[name])
+            own = [f"{alphabet}/character{i:02d}" for alphabet in ALPHABETS[archive] for i in (1, 2)]
+            row, column = divmod(own.index(label) % 25, 5)
+            ink = images[0, 0].float()
+            assert ink[int(5.6 * row) : int(5.6 * row) + 5, int(5.6 * column) : int(5.6 * column) + 5].mean() > 128
+    turned = load("omniglot", "train", root, by="characters", rotations=True)
+    assert len(turned.labels) == 20
+    with pytest.raises(RobustMetaError, match=r"unknown division 'character'; did you mean 'characters'\?"):
+        load("omniglot", "train", root, by="character")
+
+
 def test_the_real_archives():
     found = [folder for folder in REAL if (folder / "omniglot" / NAMES[1]).is_file()]
     if not found:
@@ -166,3 +186,6 @@ def test_the_real_archives():
     assert len({label.split("/")[0] for label in test.labels}) == 20
     assert test.images.shape == (13180, 1, 28, 28)
     assert 0.05 < test.images.float().mean() / 255 < 0.15
+    shuffled = [load("omniglot", split, found[0], by="characters") for split in ("train", "val", "test")]
+    assert [len(each.labels) for each in shuffled] == [1100, 100, 423]
+    assert len({label for each in shuffled for label in each.labels}) == 1623
