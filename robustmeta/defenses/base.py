@@ -97,6 +97,28 @@ def has_objective(learner: Learner) -> bool:
 
 
 @contextmanager
+def asked_once(classifier: Classifier) -> Iterator[None]:
+    """Within it a classifier that is asked about the same tensor twice running answers with the same logits."""
+    forward = classifier.forward
+    last: list[Tensor] = []
+
+    def remembering(query_x: Tensor) -> Tensor:
+        if not last or last[0] is not query_x:
+            last[:] = query_x, forward(query_x)
+        logits: Tensor = last[1]
+        return logits
+
+    outer = classifier.__dict__.get("forward")
+    classifier.__dict__["forward"] = remembering
+    try:
+        yield
+    finally:
+        del classifier.__dict__["forward"]
+        if outer is not None:
+            classifier.__dict__["forward"] = outer
+
+
+@contextmanager
 def untracked(learner: Learner) -> Iterator[None]:
     """Within it a learner may adapt and classify; after it, the running averages and other buffers are as before."""
     before = [(buffer, buffer.detach().clone()) for buffer in learner.buffers()]

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from robustmeta.defenses.base import DEFENSES, Defense
+from robustmeta.defenses.base import DEFENSES, Defense, asked_once
 from robustmeta.episodes import Queries
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner
@@ -32,5 +32,6 @@ class LabelSmoothing(Defense):
 
     def outer_loss(self, classifier: Classifier, queries: Queries) -> Tensor:
         """The learner's outer loss and the cross-entropy to the uniform label, weighted: a scalar."""
-        uniform: Tensor = -classifier(queries.query_x).log_softmax(-1).mean()
-        return (1 - self.smoothing) * super().outer_loss(classifier, queries) + self.smoothing * uniform
+        with asked_once(classifier):
+            uniform: Tensor = -classifier(queries.query_x).log_softmax(-1).mean()
+            return (1 - self.smoothing) * super().outer_loss(classifier, queries) + self.smoothing * uniform

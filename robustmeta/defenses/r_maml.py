@@ -4,7 +4,7 @@ from torch import Tensor
 
 from robustmeta.attacks.base import Attack
 from robustmeta.attacks.projected_gradient import divergence
-from robustmeta.defenses.base import DEFENSES
+from robustmeta.defenses.base import DEFENSES, asked_once
 from robustmeta.defenses.query_defense import QueryDefense, check_weight
 from robustmeta.episodes import Queries
 from robustmeta.errors import unknown
@@ -52,6 +52,8 @@ class RMAML(QueryDefense):
         """The clean loss plus gamma times the regulariser: a scalar."""
         if self.form == "at":
             regulariser = self.outer_loss(classifier, queries.with_queries(attacked))
-        else:
-            regulariser = divergence(classifier(attacked), classifier(queries.query_x)).mean()
-        return self.outer_loss(classifier, queries) + self.gamma * regulariser
+            return self.outer_loss(classifier, queries) + self.gamma * regulariser
+        moved = classifier(attacked)
+        with asked_once(classifier):
+            regulariser = divergence(moved, classifier(queries.query_x)).mean()
+            return self.outer_loss(classifier, queries) + self.gamma * regulariser

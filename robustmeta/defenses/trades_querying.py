@@ -4,7 +4,7 @@ from torch import Tensor
 
 from robustmeta.attacks.base import Attack
 from robustmeta.attacks.projected_gradient import divergence
-from robustmeta.defenses.base import DEFENSES
+from robustmeta.defenses.base import DEFENSES, asked_once
 from robustmeta.defenses.query_defense import QueryDefense, check_weight
 from robustmeta.episodes import Queries
 from robustmeta.learners.base import Classifier, Learner
@@ -36,5 +36,7 @@ class TradesQuerying(QueryDefense):
 
     def against(self, classifier: Classifier, queries: Queries, attacked: Tensor) -> Tensor:
         """The loss (a scalar) on the clean queries, and how far the attack moves what is said of them."""
-        moved = divergence(classifier(attacked), classifier(queries.query_x)).mean()
-        return self.outer_loss(classifier, queries) + self.beta * moved
+        moved = classifier(attacked)
+        with asked_once(classifier):
+            away = divergence(moved, classifier(queries.query_x)).mean()
+            return self.outer_loss(classifier, queries) + self.beta * away

@@ -168,3 +168,21 @@ def test_settings_that_cannot_be(learner, shift, kind, settings, message) -> Non
         LabelSmoothing(learner(), smoothing=1.5)
     with pytest.raises(RobustMetaError, match=r"the attack is 'pgd-7'; it must be one that has a threat, as PGD"):
         TradesQuerying(learner(), "pgd-7")
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_the_clean_queries_are_classified_once(learner, batch, shift, name) -> None:
+    """And each defense beside another leaves the classifier as it was."""
+    for wrapped in (
+        TradesQuerying(learner(name).double(), shift),
+        RMAML(learner(name).double(), shift, form="trades"),
+        TradesQuerying(LabelSmoothing(learner(name).double()), shift),
+    ):
+        classifier, queries = wrapped.pose(batch)
+        asked: list[Tensor] = []
+        original = classifier.forward
+        classifier.__dict__["forward"] = lambda x, original=original, asked=asked: (asked.append(x), original(x))[1]
+        own = classifier.__dict__["forward"]
+        wrapped.against(classifier, queries, shift.held(queries.query_x)).backward()
+        assert len(asked) == 2
+        assert classifier.__dict__["forward"] is own

@@ -1,0 +1,50 @@
+"""The recipe that compares defenses gives each of them the same number of gradient evaluations."""
+
+import pytest
+import torch
+
+from robustmeta.assembly import build_learner
+from robustmeta.backbones import Backbone
+from robustmeta.episodes import EpisodeBatch
+from robustmeta.learners import Learner
+from robustmeta.recipe import Row, find
+
+RECIPE, SOURCE = find("defenses-omniglot")
+HALVES = (0.92, 1.0)
+"""A point in a clean stretch of LCAT and one in an adversarial stretch; other defenses are the same at both."""
+
+
+def tasks(row: Row) -> EpisodeBatch:
+    """A batch of the row's training tasks, of noise."""
+    own = RECIPE.training_of(row)
+    labels = torch.arange(own.ways)
+    support, queries = (labels.repeat_interleave(each).expand(own.tasks, -1) for each in (own.shots, own.queries))
+    images = [torch.rand(*labels.shape, 1, 28, 28) for labels in (support, queries)]
+    classes = torch.randint(50, (own.tasks, own.ways))
+    return EpisodeBatch(images[0], support, images[1], queries, tuple(range(own.tasks)), classes)
+
+
+def gradient_evaluations(row: Row) -> float:
+    """Images passed through the backbone with a graph, in a step of training, averaged over both halves."""
+    learner = build_learner(RECIPE, row, (1, 28, 28), SOURCE, lambda: 50)
+    passed: list[int] = []
+
+    def count(module: Backbone, given: tuple, made: tuple) -> None:
+        passed.append(given[0].shape[:2].numel() if made[0].requires_grad else 0)
+
+    (backbone,) = {module for module in learner.modules() if isinstance(module, Backbone)}
+    backbone.register_forward_hook(count)
+    for progress in HALVES:
+        for module in learner.modules():
+            if isinstance(module, Learner):
+                module.progress = progress
+        learner.loss(tasks(row)).backward()
+    return sum(passed) / len(HALVES)
+
+
+@pytest.mark.parametrize("learner", ["protonet", "maml", "r2d2", "transfer"])
+def test_every_defense_of_a_learner_has_the_same_budget(learner) -> None:
+    rows = {row.name: row for row in RECIPE.rows if row.learner["name"] == learner}
+    spent = {name: RECIPE.training_of(row).steps * gradient_evaluations(row) for name, row in rows.items()}
+    reference = spent.get(f"{learner}-aq", spent.get(f"{learner}-at"))
+    assert {name: round(each / reference, 1) for name, each in spent.items()} == dict.fromkeys(spent, 1.0)
