@@ -10,6 +10,7 @@ from tqdm import tqdm
 from robustmeta.assembly import build_attacks, build_learner, curve_attacks, episodes_of, suite_cards
 from robustmeta.attacks.card import Card
 from robustmeta.attacks.projected_gradient import ProjectedGradient
+from robustmeta.certification.certify import certificate_of
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.episodes import Episodes
 from robustmeta.learners import Learner
@@ -63,7 +64,12 @@ class Job:
         ).eval()
         batch = episodes[0]
         at = ("rows", str(self.recipe.rows.index(self.row)), "learner")
-        guarded(partial(learner.adapt, batch.support_x.cpu(), batch.support_y.cpu()), self.source, at)
+        classifier = guarded(partial(learner.adapt, batch.support_x.cpu(), batch.support_y.cpu()), self.source, at)
+        if self.row.defense:
+            guarded(partial(learner.pose, batch.to("cpu")), self.source, (*at[:-1], "defense"))
+        if self.recipe.certify is not None:
+            certifying = partial(certificate_of, classifier, self.recipe.certify)
+            guarded(certifying, self.source, ("certify",), f"the row {self.row.name!r}: ")
 
     def check_attacks(self) -> None:
         """Raise the `RobustMetaError` that evaluation would end in, before it has begun."""

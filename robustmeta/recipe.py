@@ -12,6 +12,7 @@ import yaml
 
 from robustmeta.attacks.base import Threat
 from robustmeta.certification.smoothing import Smoothing
+from robustmeta.defenses import DEFENSES
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.marked_yaml import load_marked
 from robustmeta.schema import Source, make
@@ -83,7 +84,8 @@ class Row:
             raise RobustMetaError(f"its defense is {self.defense!r}; it must be a mapping, or a list of mappings")
         for part, component in (("learner", self.learner), *(("defense", defense) for defense in self.defenses)):
             if not isinstance(component, dict) or not isinstance(component.get("name"), str):
-                raise RobustMetaError(f"its {part} needs a 'name'")
+                write = f"; write {{name: {component}}}" if isinstance(component, str) else ""
+                raise RobustMetaError(f"its {part} needs a 'name'{write}")
         if self.name.startswith(".") or "/" in self.name:
             raise RobustMetaError(
                 f"the name {self.name!r} cannot be that of a file; leave out slashes and leading dots"
@@ -98,8 +100,14 @@ class Row:
 
     @property
     def defended(self) -> str:
-        """The defenses by name, as tables have it: `natural`, `aq`, `aq+awp`."""
-        return "+".join(defense["name"] for defense in self.defenses) or "natural"
+        """The defenses by name, as tables have it: `natural`, `aq`, `aq+awp` (of `awp` with an attack, too)."""
+        names: list[str] = []
+        for defense in self.defenses:
+            name = defense["name"]
+            if "attack" in defense and name in DEFENSES and getattr(DEFENSES[name], "takes_objective", False):
+                names.append("aq")  # which it makes of the attack
+            names.append(name)
+        return "+".join(names) or "natural"
 
 
 @dataclass(frozen=True)

@@ -73,12 +73,12 @@ def arguments(
     return {key: convert(hints.get(key, Any), value, source, (*path, key)) for key, value in data.items()}
 
 
-def guarded(call: Callable[[], Made], source: Source, path: Path) -> Made:
-    """The result of `call`, with the line put before the message of a `RobustMetaError` it raises."""
+def guarded(call: Callable[[], Made], source: Source, path: Path, about: str = "") -> Made:
+    """The result of `call`, with the line, and `about`, put before the message of a `RobustMetaError` it raises."""
     try:
         return call()
     except RobustMetaError as error:
-        raise source.error(path, str(error)) from error
+        raise source.error(path, f"{about}{error}") from error
 
 
 def convert(hint: Any, value: object, source: Source, path: Path) -> Any:

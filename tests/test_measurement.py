@@ -131,3 +131,39 @@ def test_rows_over_seeds_share_a_variant(jobs) -> None:
     recipe, _ = read(TEXT.rstrip() + rows, "tiny.yaml")
     variants = [about_row(recipe, row)["variant"] for row in recipe.rows]
     assert variants == ["protonet-natural", "protonet-aq", "protonet-aq", "protonet-aq"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "{name: aq, attack: pgd-3}",
+            "[{name: its, shots: 4}, {name: aq, attack: pgd-3}]",
+            r"tiny.yaml:10: rows.1.defense: its trains with 4",
+        ),
+        (
+            "attacks: [",
+            "certify: {certificate: embedding}\nattacks: [",
+            r"tiny.yaml:3: certify: the row 'maml-natural': .*",
+        ),
+        (
+            "{name: conv4, width: 4}",
+            "{name: conv4, width: 4, norm: transductive}\ncertify: {}",
+            "certify: the row 'protonet-natural': these",
+        ),
+    ],
+)
+def test_what_training_or_certifying_would_end_in_is_told_before(tmp_path, old, new, message) -> None:
+    text = TEXT.replace(old, new)
+    if "embedding" in new:
+        text = text.replace("name: protonet", "name: maml", 1)
+    recipe, source = read(text, "tiny.yaml")
+    with pytest.raises(RobustMetaError, match=message):
+        bench(recipe, source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_perturbation_of_weights_has_one_name(jobs) -> None:
+    recipe, _ = read(TEXT.replace("{name: aq, attack: pgd-3}", "{name: awp, attack: pgd-3}"), "tiny.yaml")
+    listed, _ = read(TEXT.replace("{name: aq, attack: pgd-3}", "[{name: aq, attack: pgd-3}, {name: awp}]"), "tiny.yaml")
+    assert {about_row(each, each.rows[1])["defense"] for each in (recipe, listed)} == {"aq+awp"}

@@ -126,7 +126,7 @@ def test_the_hash_hangs_on_every_setting_and_not_on_the_layout(recipe):
         ("learner: {name: maml, ", "learner: {", 10, "rows.0: its learner needs a 'name'"),
         ("defense: {name: aq, ", "defense: {", 13, "rows.1: its defense needs a 'name'"),
         ("defense: {name: aq, ", "defense: aq # {", 13, "rows.1: its defense is 'aq'; it must be a mapping, or a list"),
-        ("defense: {name: aq, ", "defense: [{name: its}, aq] # {", 13, "rows.1: its defense needs a 'name'"),
+        ("defense: {name: aq, ", "defense: [{name: its}, aq] # {", 13, "its defense needs a 'name'; write {name: aq}"),
         ("  - learner: {name: protonet}\n    ", "  - ", 13, "rows.1: 'learner' is missing"),
         ("name: ours", "name: maml-natural", 13, "rows.1: is a second row named 'maml-natural'; give one of them"),
         ("name: ours", "nam: ours", 15, "rows.1.nam: is not a setting here; did you mean 'name'?"),
@@ -169,7 +169,7 @@ def test_a_recipe_is_found_by_path_by_name_and_by_default(tmp_path, recipe):
 
 @pytest.mark.parametrize("name", ["nope", "__init__.py", "__pycache__", "."])
 def test_what_is_no_recipe_is_answered_with_those_there_are(name):
-    with pytest.raises(RobustMetaError, match=r"neither a file nor one of the package's \(glyphs-5w1s, learners-omni"):
+    with pytest.raises(RobustMetaError, match=r"nor one of the package's \(defenses-omniglot, glyphs-5w1s, lea"):
         find(name)
 
 

@@ -19,10 +19,11 @@ from robustmeta.draws import Draws
 from robustmeta.episodes import EpisodeBatch, Episodes
 from robustmeta.errors import RobustMetaError
 from robustmeta.evaluation import about_learner, in_chunks
-from robustmeta.learners.base import Learner, right_of
+from robustmeta.learners.base import Classifier, Learner, right_of
 from robustmeta.outcomes import Outcomes
 from robustmeta.ranks import ALONE, Ranks
 from robustmeta.rows import result_rows
+from robustmeta.schema import Source, make
 from robustmeta.scoring import task_seed
 
 TARGET = "certified"
@@ -49,7 +50,10 @@ def certify(
     Returns the rows of `certified_rows`. Noise is what most learners have not seen: train with it.
     Raises `RobustMetaError` for settings out of range, fewer than 2 episodes, and learners that cannot be certified.
     """
-    smoothing = Smoothing(sigma, samples, selection, alpha, tuple(radii), certificate)
+    given = {"sigma": sigma, "samples": samples, "selection": selection, "alpha": alpha, "certificate": certificate}
+    if not isinstance(radii, Sequence):
+        raise RobustMetaError(f"certify: radii is {radii!r}; it must be a list, as (0.25, 0.5)")
+    smoothing = make(Smoothing, {**given, "radii": list(radii)}, Source("certify", {}))
     if episodes < 2:
         raise RobustMetaError(f"{episodes} episodes were asked for; an interval needs at least 2")
     outcomes = measure_certified(learner, tasks, smoothing, episodes, seed=tasks.seed if seed is None else seed)
@@ -96,13 +100,9 @@ def certify_episodes(learner: Learner, batch: EpisodeBatch, smoothing: Smoothing
     learner.eval()
     begun = time.perf_counter()
     classifier = learner.adapt(batch.support_x, batch.support_y).detach()
-    if not classifier.inductive:
-        raise RobustMetaError(
-            "these classifiers are transductive, so that a query's answer hangs on the queries beside it and cannot be "
-            "certified by itself; take the norm policy running, support or group"
-        )
+    certificate = certificate_of(classifier, smoothing)
     clean = right_of(classifier, batch.query_x, batch.query_y)
-    adapted, certificate = time.perf_counter(), CERTIFICATES[smoothing.certificate](classifier)
+    adapted = time.perf_counter()
     seeds = [task_seed(seed, "certify", index) for index in batch.index or range(batch.tasks)]
     predicted, radius = smoothed(certificate, batch.query_x, smoothing, seeds)
     rows, images = ("clean", *smoothing.radius_of), clean.numel()
@@ -116,6 +116,16 @@ def certify_episodes(learner: Learner, batch: EpisodeBatch, smoothing: Smoothing
         dict.fromkeys(rows, 0),
         {"radius": radius.cpu().numpy(), "predicted": predicted.cpu().numpy()},
     )
+
+
+def certificate_of(classifier: Classifier, smoothing: Smoothing) -> Certificate:
+    """What certifies a classifier; raises `RobustMetaError` for classifiers that cannot be certified so."""
+    if not classifier.inductive:
+        raise RobustMetaError(
+            "these classifiers are transductive, so that a query's answer hangs on the queries beside it and cannot be "
+            "certified by itself; take the norm policy running, support or group"
+        )
+    return CERTIFICATES[smoothing.certificate](classifier)
 
 
 @torch.no_grad()

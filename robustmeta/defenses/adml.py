@@ -2,12 +2,11 @@
 
 from torch import Tensor
 
-from robustmeta.attacks.base import Attack
-from robustmeta.defenses.adversarial_support import check_adapts, with_attacked_support
+from robustmeta.defenses.adversarial_support import with_attacked_support
 from robustmeta.defenses.base import DEFENSES
 from robustmeta.defenses.query_defense import QueryDefense
 from robustmeta.episodes import EpisodeBatch, Queries
-from robustmeta.learners.base import Classifier, Learner
+from robustmeta.learners.base import Classifier
 
 
 @DEFENSES.register("adml")
@@ -25,12 +24,11 @@ class ADML(QueryDefense):
     Deviates from the paper in the order of the outer gradient, which is the learner's, and in crafting the support
     against the classifier adapted to it clean.
 
-    Raises `RobustMetaError` as `AdversarialSupport` and `QueryDefense` do.
+    Raises `RobustMetaError` as `QueryDefense` does.
     """
 
-    def __init__(self, learner: Learner, attack: Attack, ramp: float = 0.0, precision: str = "float32") -> None:
-        super().__init__(learner, attack, ramp, precision)
-        check_adapts(learner)
+    adapts_in_training = True
+    undoes = ("as", "its")  # both paths would be attacked; the further shots would stay clean
 
     def objective(self, batch: EpisodeBatch) -> Tensor:
         """The mean of both crossed losses: a scalar."""

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from robustmeta.attacks.base import Attack
-from robustmeta.defenses.base import DEFENSES
+from robustmeta.defenses.base import DEFENSES, has_objective
 from robustmeta.defenses.query_defense import QueryDefense
 from robustmeta.episodes import Queries
 from robustmeta.errors import RobustMetaError
@@ -36,10 +36,12 @@ def around_queries(defense: str, learner: Learner, attack: Attack | None, ramp: 
 
     Raises `RobustMetaError` unless there is either such a defense or an attack.
     """
-    if isinstance(learner, QueryDefense):
+    if isinstance(learner, QueryDefense) and type(learner).objective is QueryDefense.objective:
         if attack is not None or ramp:
             raise RobustMetaError(f"{defense} goes around {learner.defense}, which has an attack and a ramp of its own")
         return learner
+    if attack is None and has_objective(learner):
+        raise RobustMetaError(f"{defense} goes around a defense with one attack on the queries, not {learner.defense}")
     if attack is None:
         raise RobustMetaError(f"{defense} needs an attack, or a defense with one inside it, as aq; here is neither")
     return AdversarialQuerying(learner, attack, ramp)

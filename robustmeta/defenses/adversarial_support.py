@@ -4,10 +4,9 @@ from dataclasses import replace
 
 from robustmeta.attacks.base import Attack, craft
 from robustmeta.defenses.base import DEFENSES, Defense, untracked
+from robustmeta.draws import redrawn
 from robustmeta.episodes import EpisodeBatch, Queries
-from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner
-from robustmeta.learners.base_training import BaseTrained
 
 
 @DEFENSES.register("as")
@@ -25,12 +24,14 @@ class AdversarialSupport(Defense):
     Deviates from the paper in crafting against the classifier adapted to the clean support, where its code attacks
     the current weights anew at each inner step.
 
-    Raises `RobustMetaError` as `Defense` does, and for a learner that is trained on base classes without adapting.
+    Raises `RobustMetaError` as `Defense` does, as for a learner that is trained on base classes without adapting.
     """
+
+    adapts_in_training = True
+    undoes = ("its",)  # whose further shots would stay clean
 
     def __init__(self, learner: Learner, attack: Attack, ramp: float = 0.0) -> None:
         super().__init__(learner, ramp)
-        check_adapts(learner)
         self.attack = attack
 
     def pose(self, batch: EpisodeBatch) -> tuple[Classifier, Queries]:
@@ -39,16 +40,11 @@ class AdversarialSupport(Defense):
 
 
 def with_attacked_support(learner: Learner, attack: Attack, batch: EpisodeBatch) -> EpisodeBatch:
-    """The batch, its support attacked as queries are, against the classifiers that the learner adapts to it clean."""
+    """The batch, its support attacked as queries are, against the classifiers that the learner adapts to it clean.
+
+    The attack draws other random numbers for a support than for the queries of the same task.
+    """
     with untracked(learner):
         classifier = learner.adapt(batch.support_x, batch.support_y).detach()
-        moved = craft(attack, classifier, batch.support_x, batch.support_y, batch.index or None)
+        moved = craft(attack, classifier, batch.support_x, batch.support_y, redrawn(batch.index or None, 1))
     return replace(batch, support_x=moved)
-
-
-def check_adapts(learner: Learner) -> None:
-    """Raise `RobustMetaError` for a learner that is trained on base classes, without adapting to a support."""
-    if isinstance(learner.base, BaseTrained):
-        raise RobustMetaError(
-            f"{type(learner.base).__name__} adapts to no support in training; use 'at', which attacks all its images"
-        )

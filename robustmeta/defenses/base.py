@@ -10,6 +10,7 @@ from robustmeta.attacks.base import Attack
 from robustmeta.episodes import EpisodeBatch, Queries
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner
+from robustmeta.learners.base_training import BaseTrained
 from robustmeta.registry import Registry
 
 DEFENSES: Registry[type[Learner]] = Registry("defense")
@@ -24,12 +25,18 @@ class Defense(Learner):
 
     learner: any learner. ramp: the share of training over which eps grows from 0 to its full size; 0 is a constant eps.
 
-    Raises `RobustMetaError` for a ramp outside [0, 1], a learner under a defense whose objective would be lost, and, in
-    training, a loss that reaches no parameter.
+    Raises `RobustMetaError` for a ramp outside [0, 1], a learner under a defense that this one would undo, or which it
+    repeats, and, in training, a loss that reaches no parameter.
     """
 
     takes_objective: bool = False
     """Whether it makes its own objective of the inner defense's."""
+
+    adapts_in_training: bool = False
+    """Whether it means nothing to a learner that is trained on base classes, without adapting."""
+
+    undoes: tuple[str, ...] = ()
+    """The defenses that would lose their effect inside this one, by name."""
 
     def __init__(self, learner: Learner, ramp: float = 0.0) -> None:
         super().__init__()
@@ -41,8 +48,30 @@ class Defense(Learner):
                 f"{own} around {learner.defense} would take the place of what that one trains for; put it inside, or "
                 "leave one of them out"
             )
+        inside = learner.defense.split("+")
+        if lost := {own, *self.undoes} & {*inside}:
+            raise RobustMetaError(
+                f"{own} around {learner.defense} would leave {lost.pop()} without its effect, or have it twice; put it "
+                "the other way round, or leave one of them out"
+            )
+        if self.adapts_in_training and isinstance(learner.base, BaseTrained):
+            raise RobustMetaError(
+                f"{own} changes the support, and {type(learner.base).__name__} adapts to none in training; use 'at', "
+                "which attacks all its images"
+            )
         self.learner, self.ramp, self.replays = learner, ramp, learner.replays
+        self.progress = learner.progress
         self.defense = own if learner.defense == "natural" else f"{learner.defense}+{own}"
+
+    @property
+    def progress(self) -> float:
+        """How far training has come, 0 to 1; what is set here is set for all inside."""
+        return self._progress
+
+    @progress.setter
+    def progress(self, share: float) -> None:
+        self._progress = share
+        self.learner.progress = share
 
     @property
     def base(self) -> Learner:
@@ -89,6 +118,14 @@ class Defense(Learner):
                 "runs without gradients; let its classifiers hang on the parameters in training"
             )
         return loss
+
+
+def stack(learner: Learner) -> Iterator[Learner]:
+    """The learner, the one it is around, and so on to the innermost."""
+    yield learner
+    while isinstance(learner, Defense):
+        learner = learner.learner
+        yield learner
 
 
 def has_objective(learner: Learner) -> bool:

@@ -19,7 +19,7 @@ class GaussianNoise(Defense):
     what is gained by noise alone, and makes learners fit to be certified by `certify`.
 
     learner: any learner. sigma: standard deviation in pixel units. clip: whether the noisy queries are clipped to
-    [0, 1]; a certificate asks for noise that is not.
+    [0, 1], as a query attack around it needs; a certificate asks for noise that is not.
 
     Deviates from the paper in being taken on the queries of adapted classifiers, where the paper trains one network.
 
@@ -31,6 +31,11 @@ class GaussianNoise(Defense):
         if not sigma > 0:
             raise RobustMetaError(f"sigma is {sigma:g}; it is a standard deviation in pixel units, above 0")
         self.sigma, self.clip = sigma, clip
+
+    @property
+    def leaves_range(self) -> bool:
+        """Whether its queries leave [0, 1], where no attack can begin."""
+        return not self.clip
 
     def pose(self, batch: EpisodeBatch) -> tuple[Classifier, Queries]:
         """What the inner learner poses, its queries under noise drawn from their own pixels as seed."""

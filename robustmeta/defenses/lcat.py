@@ -43,7 +43,7 @@ class LongTermCross(Defense):
     @property
     def attacks(self) -> bool:
         """Whether training is in an adversarial stretch."""
-        return math.ceil(self.progress * 2 * self.cycles) % 2 == 0
+        return max(1, math.ceil(self.progress * 2 * self.cycles)) % 2 == 0
 
     def objective(self, batch: EpisodeBatch) -> Tensor:
         """The inner defense's objective, or the plain outer loss: a scalar."""

@@ -28,6 +28,8 @@ class MartQuerying(QueryDefense):
     Raises `RobustMetaError` as `QueryDefense` does, and for a beta below 0.
     """
 
+    undoes = ("label-smoothing",)  # its loss is its own
+
     def __init__(
         self, learner: Learner, attack: Attack, ramp: float = 0.0, precision: str = "float32", *, beta: float = 5.0
     ) -> None:

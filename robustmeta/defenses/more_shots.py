@@ -27,9 +27,11 @@ class MoreShots(Defense):
     Deviates from the paper in taking the further shots from the batch's queries, so that a training step sees the same
     images as without it.
 
-    Raises `RobustMetaError` for shots below 2, and for a batch whose classes differ in their shots or queries, have as
-    many shots already, or too few queries to leave one.
+    Raises `RobustMetaError` as `Defense` does, for shots below 2, and for a batch whose classes differ in their shots
+    or queries, have as many shots already, or too few queries to leave one.
     """
+
+    adapts_in_training = True
 
     def __init__(self, learner: Learner, *, shots: int = 5) -> None:
         super().__init__(learner)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from robustmeta.attacks.base import Attack, craft
-from robustmeta.defenses.base import Defense
+from robustmeta.defenses.base import Defense, stack
 from robustmeta.episodes import EpisodeBatch, Queries
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Classifier, Learner
@@ -31,6 +31,12 @@ class QueryDefense(Defense):
         super().__init__(learner, ramp)
         if precision not in PRECISIONS:
             raise unknown("precision", precision, PRECISIONS)
+        inside = next((each for each in stack(learner) if getattr(each, "leaves_range", False)), None)
+        if inside is not None:
+            raise RobustMetaError(
+                f"{type(self).__name__} attacks images in [0, 1], which those of {inside.defense} leave; "
+                "set its clip to true"
+            )
         if not callable(attack) or not hasattr(attack, "threat"):
             raise RobustMetaError(f"the attack is {attack!r}; it must be one that has a threat, as PGD(0.1, steps=7)")
         self.attack, self.precision = attack, precision

@@ -6,7 +6,7 @@ from torch.func import functional_call
 
 from robustmeta.attacks.base import Attack
 from robustmeta.defenses.adversarial_querying import around_queries
-from robustmeta.defenses.base import DEFENSES, Defense, untracked
+from robustmeta.defenses.base import DEFENSES, Defense
 from robustmeta.defenses.query_defense import QueryDefense
 from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
@@ -61,8 +61,9 @@ class WeightPerturbation(Defense):
         if self.progress < self.after or not self.gamma or not loss.requires_grad:
             return loss
         moved = self._moved(loss)
-        with untracked(self.learner):  # the batch has been tracked once
-            again: Tensor = functional_call(_Asked(self.learner), moved, (batch, attacked))
+        # On copies of the buffers, as the batch has been tracked once.
+        buffers = {f"defense.{name}": buffer.clone() for name, buffer in self.learner.named_buffers()}
+        again: Tensor = functional_call(_Asked(self.learner), {**moved, **buffers}, (batch, attacked))
         return again
 
     def _moved(self, loss: Tensor) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robustmeta.episodes import EpisodeBatch, Queries
+from robustmeta.errors import RobustMetaError
 from robustmeta.registry import Registry
 
 
@@ -107,7 +108,13 @@ class Learner(nn.Module):
         """What a batch trains on: a classifier that hangs on the learner's parameters, and the queries put to it.
 
         By default the adapted classifiers and the batch itself. It is these queries that a defense attacks.
+        Raises `RobustMetaError` for what is no `EpisodeBatch`.
         """
+        if not isinstance(batch, EpisodeBatch):
+            raise RobustMetaError(
+                f"the batch is a {type(batch).__name__}; it must be robustmeta.EpisodeBatch(support_x, support_y, "
+                "query_x, query_y), images as [T, N, C, H, W], tasks first"
+            )
         return self.adapt(batch.support_x, batch.support_y), batch
 
     def outer_loss(self, classifier: Classifier, queries: Queries) -> Tensor:

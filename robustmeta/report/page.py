@@ -23,8 +23,8 @@ AUDITED = (
     "do stands in docs/audit.md. A row that fails one is not ranked."
 )
 GAINED = (
-    "Accuracy minus that of the same learner under `aq`, averaged over the training seeds that both have, episode by "
-    "episode: the intervals are of paired values over episodes, and say nothing of other seeds."
+    "Accuracy minus that of the same learner and backbone under `aq`, averaged over the training seeds that both have, "
+    "episode by episode: the intervals are of paired values over episodes, and say nothing of other seeds."
 )
 SMOOTHED = (
     "`smoothed` and `certified-L2-r`, on the first {episodes} episodes, are of the learner under Gaussian noise, sigma "

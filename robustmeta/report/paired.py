@@ -7,21 +7,24 @@ from robustmeta.report.table import CLEAN, WORST, percent
 
 REFERENCE = "aq"
 """The defense that the others are compared to."""
-COLUMNS = ("row", "variant", "learner", "defense", "train_seed")
+ALIKE = ("learner", "backbone", "norm_policy")
+"""What a row has in common with the one it is compared to."""
+COLUMNS = ("row", "variant", "defense", "train_seed", *ALIKE)
 
 
 def differences(results: pd.DataFrame, episodes: pd.DataFrame) -> pd.DataFrame:
-    """Clean and worst-case accuracy minus that of the same learner under adversarial querying, cells `1.2 ± 0.8`.
+    """Clean and worst-case accuracy minus that of the learner under adversarial querying, cells `1.2 ± 0.8`.
 
     results, episodes: the rows of a report. One row a variant, which is what differs in nothing but the training seed:
     accuracies are averaged over the seeds it was trained from, of which the reference has the same, episode by episode;
-    the interval is over episodes, of paired values. No rows where no learner has the reference and another defense.
+    the interval is over episodes, of paired values. The reference, which `minus` names, is the first `aq` of the same
+    learner and backbone; where there is none, there are no rows.
     """
     if not {*COLUMNS} <= {*results.columns} or WORST not in episodes.columns or "row" not in episodes.columns:
         return pd.DataFrame()
     trained = results.drop_duplicates("row")[list(COLUMNS)]
     found: dict[str, dict[str, str]] = {}
-    for _, group in trained.groupby("learner", sort=False):
+    for _, group in trained.groupby(list(ALIKE), sort=False):
         first = group.loc[group["defense"] == REFERENCE, "variant"]
         if first.empty:
             continue
@@ -29,7 +32,8 @@ def differences(results: pd.DataFrame, episodes: pd.DataFrame) -> pd.DataFrame:
         for variant, rows in group[group["variant"] != first.iloc[0]].groupby("variant", sort=False):
             seeds = [seed for seed in rows["train_seed"] if seed in set(reference["train_seed"])]
             if seeds:
-                found[str(variant)] = _against(episodes, _of(rows, seeds), _of(reference, seeds))
+                gains = _against(episodes, _of(rows, seeds), _of(reference, seeds))
+                found[str(variant)] = {"minus": str(first.iloc[0]), "seeds": str(len(seeds)), **gains}
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("row")
 
 
@@ -39,7 +43,7 @@ def _of(rows: pd.DataFrame, seeds: list[int]) -> list[str]:
 
 
 def _against(episodes: pd.DataFrame, rows: list[str], reference: list[str]) -> dict[str, str]:
-    cells = {"seeds": str(len(rows))}
+    cells = {}
     for column in (CLEAN, WORST):
         ours, theirs = (_mean(episodes, names, column) for names in (rows, reference))
         cells[column] = percent(*mean_interval(ours - theirs))

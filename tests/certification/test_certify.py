@@ -169,3 +169,16 @@ def test_wrong_settings_are_said(learner, episodes, setting: dict, said: str) ->
 def test_radii_of_a_recipe_are_a_list() -> None:
     assert Smoothing(radii=[1, 0.5]) == Smoothing(radii=(1.0, 0.5))  # type: ignore[arg-type]
     assert list(Smoothing(radii=()).radius_of) == ["smoothed"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"radii": 0.5}, r"certify: radii is 0.5; it must be a list, as \(0.25, 0.5\)"),
+        ({"sigma": "much"}, r"certify: sigma: is 'much'; it must be a number"),
+        ({"samples": 10.5}, r"certify: samples: is 10.5; it must be a whole number"),
+    ],
+)
+def test_settings_of_another_type(learner, episodes, settings, message) -> None:
+    with pytest.raises(RobustMetaError, match=message):
+        certify(learner("protonet", "running"), episodes(), 2, **settings)

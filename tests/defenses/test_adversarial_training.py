@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from robustmeta.defenses import ADML, AdversarialSupport, AdversarialTraining
+from robustmeta.defenses import AdversarialTraining
 from robustmeta.errors import RobustMetaError
 
 
@@ -23,6 +23,3 @@ def test_the_loss_is_the_base_classifiers_on_all_images_attacked(learner, episod
 def test_learners_it_does_not_go_around(learner, shift) -> None:
     with pytest.raises(RobustMetaError, match="ProtoNet is trained on episodes, not on base classes; use 'aq'"):
         AdversarialTraining(learner(), shift)
-    for defense in (AdversarialSupport, ADML):
-        with pytest.raises(RobustMetaError, match="Transfer adapts to no support in training; use 'at'"):
-            defense(learner("transfer", "running"), shift)

@@ -123,10 +123,67 @@ def test_the_replays_of_an_inner_defense_are_the_trainers(learner, defended) -> 
     assert DEFENSES["lcat"](free).replays == 3
 
 
+@pytest.mark.parametrize(
+    ("inner", "outer", "lost"),
+    [
+        ("its", "as", "its"), ("its", "adml", "its"), ("as", "adml", "as"), ("as", "as", "as"), ("its", "its", "its"),
+        ("label-smoothing", "mart-aq", "label-smoothing"), ("noise", "noise", "noise"),
+    ],
+)  # fmt: skip
+def test_a_defense_that_would_lose_its_effect_is_refused(learner, defended, inner, outer, lost) -> None:
+    with pytest.raises(RobustMetaError, match=f"{outer} around {inner} would leave {lost} without its effect, or have"):
+        defended(outer, defended(inner, learner(), ATTACK), ATTACK)
+
+
+def test_more_shots_around_an_attacked_support_are_attacked_too(learner, episodes, defended, shift) -> None:
+    wrapped = defended("its", defended("as", learner(), shift), None)
+    wrapped.loss(episodes(shots=1, queries=4).batch([0, 1]))
+    assert shift.seen[0].shape[1] == 9  # 3 shots of 3 classes
+
+
+@pytest.mark.parametrize("name", ["as", "adml", "its"])
+def test_a_learner_that_adapts_to_no_support_in_training_is_refused(learner, defended, name) -> None:
+    with pytest.raises(RobustMetaError, match=f"{name} changes the support, and Transfer adapts to none in training"):
+        defended(name, learner("transfer", "running"), ATTACK)
+
+
+def test_what_is_set_as_progress_holds_for_all_inside(learner, defended) -> None:
+    inner = defended("aq", learner(), ATTACK, ramp=0.5)
+    outer = defended("awp", inner, None)
+    outer.progress = 0.25
+    assert (inner.progress, inner.eps_share, outer.base.progress) == (0.25, 0.5, 0.25)
+    assert copy.deepcopy(outer).learner.progress == 0.25
+
+
+def test_queries_outside_the_pixel_range_are_not_attacked(learner, defended) -> None:
+    noisy = defended("noise", learner(), None)
+    with pytest.raises(
+        RobustMetaError, match=r"AdversarialQuerying attacks images in \[0, 1\], which those of noise leave"
+    ):
+        AdversarialQuerying(noisy, ATTACK)
+    assert AdversarialQuerying(defended("noise", learner(), None, clip=True), ATTACK).defense == "noise+aq"
+
+
+def test_a_support_is_attacked_from_another_random_point_than_the_queries(learner, episodes, defended) -> None:
+    seen: list[object] = []
+
+    class Seeds:
+        threat = ATTACK.threat
+
+        def __call__(self, classifier, images, labels, seeds=None) -> Tensor:
+            seen.append(seeds)
+            return images
+
+    defended("adml", learner(), Seeds()).loss(episodes().batch([4, 7]))
+    support, queries = seen
+    assert tuple(queries) == (4, 7)
+    assert not {*support} & {*queries}
+
+
 @pytest.mark.parametrize("around", ["as", "its", "noise", "label-smoothing"])
 def test_querying_goes_around_what_changes_task_or_loss(learner, batch, defended, around, shift) -> None:
     """Each keeps its own part: the attack meets the queries that the inner defense poses."""
-    inner = defended(around, learner().double(), shift)
+    inner = defended(around, learner().double(), shift, **({"clip": True} if around == "noise" else {}))
     if around == "its":
         inner.shots, batch = 3, replace(batch, index=())
     querying = AdversarialQuerying(inner, shift)

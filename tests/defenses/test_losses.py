@@ -132,7 +132,7 @@ def test_lcat_takes_clean_and_adversarial_stretches_in_turn(learner, batch, shif
     wrapped = LongTermCross(inner, shift, cycles=2)
     clean = cross_entropy(logits(inner, batch, batch.query_x), batch.query_y)
     attacked = cross_entropy(logits(inner, batch, shift.held(batch.query_x)), batch.query_y)
-    wanted = {0.1: clean, 0.25: clean, 0.3: attacked, 0.5: attacked, 0.6: clean, 0.9: attacked}
+    wanted = {0.0: clean, 0.1: clean, 0.25: clean, 0.3: attacked, 0.5: attacked, 0.6: clean, 0.9: attacked}
     for progress, loss in wanted.items():
         wrapped.progress = progress
         assert wrapped.loss(batch).item() == pytest.approx(loss), progress

@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 
 from robustmeta.attacks.projected_gradient import PGD
-from robustmeta.defenses import AdversarialQuerying, TradesQuerying, WeightPerturbation
+from robustmeta.defenses import ADML, AdversarialQuerying, LongTermCross, TradesQuerying, WeightPerturbation
 from robustmeta.errors import RobustMetaError
+from robustmeta.robustify import robustify
 
 
 def cross_entropy(learner, batch, queries):
@@ -65,6 +66,36 @@ def test_a_weight_without_gradient_stays(learner, batch) -> None:
     WeightPerturbation(inner, PGD(0.1, steps=1)).loss(batch).backward()
     assert inner.unused.grad is None
     assert frozen.grad is None
+
+
+def test_batch_normalization_in_training_mode(batch) -> None:
+    """Running averages of a network of somebody else's move once, and none is changed under a graph that holds it."""
+    single = batch.__class__(
+        batch.support_x.float(), batch.support_y, batch.query_x.float(), batch.query_y, batch.index
+    )
+
+    def network():
+        torch.manual_seed(0)
+        return torch.nn.Sequential(
+            torch.nn.Conv2d(1, 4, 3, stride=2), torch.nn.BatchNorm2d(4), torch.nn.Flatten(), torch.nn.Linear(196, 3)
+        )
+
+    attack = PGD(0.1, steps=1)
+    ours, plain = robustify(network(), defense="awp", attack=attack), robustify(network(), attack=attack)
+    ours.loss(single).backward()
+    plain.loss(single)
+    for name, buffer in plain.named_buffers():
+        assert torch.equal(buffer, dict(ours.learner.named_buffers())[name])
+    assert all(parameter.grad is not None for parameter in ours.parameters())
+
+
+def test_a_defense_with_more_than_one_attack_is_refused(learner, shift) -> None:
+    with pytest.raises(RobustMetaError, match="awp goes around a defense with one attack on the queries, not adml"):
+        WeightPerturbation(ADML(learner(), shift))
+    with pytest.raises(
+        RobustMetaError, match=r"awp goes around a defense with one attack on the queries, not aq\+lcat"
+    ):
+        WeightPerturbation(LongTermCross(learner(), shift))
 
 
 def test_settings_that_cannot_be(learner, shift) -> None:

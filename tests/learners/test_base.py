@@ -204,3 +204,10 @@ def test_an_unfinished_learner_or_classifier_says_what_it_lacks(batch) -> None:
         Blank().detach()
     with pytest.raises(NotImplementedError, match=r"Blank must define select\(tasks\)"):
         Blank().task(0)
+
+
+def test_what_is_no_batch_is_answered_in_one_line(learner, batch) -> None:
+    with pytest.raises(
+        RobustMetaError, match=r"the batch is a tuple; it must be robustmeta.EpisodeBatch\(support_x, supp"
+    ):
+        learner().loss((batch.support_x, batch.support_y, batch.query_x, batch.query_y))
