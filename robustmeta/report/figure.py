@@ -34,8 +34,9 @@ def accuracy_against_eps(curve: pd.DataFrame, path: str | os.PathLike[str], sett
     """Draw accuracy against eps with its 95% intervals as bands, and write it to `path` as PNG, whole.
 
     curve: rows of (learner, defense, attack, eps, episodes, accuracy, ci95); one panel an attack. A learner has a
-    colour, natural training is dashed, defenses are not, and namesakes differ in their markers. Chance (1 / ways)
-    and the eps of `setting` are marked.
+    colour, natural training is dashed, defenses are not, and namesakes differ in their markers. More than 12 lines are
+    parted, six learners a panel, or one learner with its defenses in colours. Chance (1 / ways) and the eps of
+    `setting` are marked.
     Raises `RobustMetaError` for missing columns, no rows, two rows of one point, or a path that cannot be written.
     """
     require(curve, CURVE, "curve")
@@ -46,32 +47,60 @@ def accuracy_against_eps(curve: pd.DataFrame, path: str | os.PathLike[str], sett
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    panels = list(rows["attack"].unique())
+    parts = _parts(rows)
+    panels = [(attack, part) for attack in rows["attack"].unique() for part in parts]
+    across = min(3, len(panels))
     with style.context(["default", STYLE]):  # whatever the user's own matplotlibrc says
-        figure = Figure(figsize=(5.4 * len(panels), 4.2), layout="constrained")
+        height = 4.2 if len(parts) == 1 else 5.6  # a legend of its own
+        figure = Figure(figsize=(5.4 * across, height * -(-len(panels) // across)), layout="constrained")
         FigureCanvasAgg(figure)
-        for axes, attack in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
-            panel = rows[rows["attack"] == attack]
+        grid = figure.subplots(-(-len(panels) // across), across, squeeze=False).flatten()
+        for axes in grid[len(panels) :]:
+            axes.remove()
+        for axes, (attack, labels) in zip(grid, panels, strict=False):
+            panel = rows[(rows["attack"] == attack) & rows["label"].isin(labels)]
             _lines(axes, panel)
             _frame(axes, panel, attack, setting)
-        handles, names = figure.axes[0].get_legend_handles_labels()
-        columns = min(4, rows["learner"].nunique() + 1)  # a learner a column, where all have as many defenses
-        figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False, handlelength=3)
+            if len(parts) > 1:
+                axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, frameon=False, fontsize=7)
+        if len(parts) == 1:
+            handles, names = figure.axes[0].get_legend_handles_labels()
+            columns = min(4, rows["learner"].nunique() + 1)  # a learner a column, where all have as many defenses
+            figure.legend(handles, names, loc="outside lower center", ncols=columns, frameon=False, handlelength=3)
         with whole_file(path) as part:
             figure.savefig(part, format="png", dpi=200, metadata={"Software": None})
 
 
+def _parts(rows: pd.DataFrame) -> list[list[str]]:
+    """The labels of each panel of an attack: all of them, or as many learners as there are colours, or one learner."""
+    of = rows.drop_duplicates("label").groupby("learner", sort=False)["label"].apply(list)
+    if sum(map(len, of)) <= 2 * len(COLOURS):
+        return [[label for labels in of for label in labels]]
+    at_once = len(COLOURS) if max(map(len, of)) <= 2 else 1
+    groups = [of.iloc[first : first + at_once] for first in range(0, len(of), at_once)]
+    return [[label for labels in group for label in labels] for group in groups]
+
+
 def _lines(axes: "Axes", panel: pd.DataFrame) -> None:
-    colours = dict(zip(panel["learner"].unique(), cycle(COLOURS), strict=False))
-    defenses = [name for name in panel["defense"].unique() if name != "natural"]
-    styles = {"natural": "--"} | dict(zip(defenses, cycle(STYLES), strict=False))
+    learners, names = panel["learner"].unique(), panel["defense"].unique()
+    defenses = [name for name in names if name != "natural"]
+    if len(learners) == 1 and len(defenses) > len(STYLES):  # the defenses are what differs
+        looks = [(colour, style) for style in STYLES for colour in COLOURS]
+        colour_of, styles = (dict(zip(defenses, cycle(each), strict=False)) for each in zip(*looks, strict=True))
+        colours = {(learners[0], name): colour_of.get(name, "#777777") for name in names}
+        styles = {"natural": "--"} | styles
+    else:
+        colour_of = dict(zip(learners, cycle(COLOURS), strict=False))
+        colours = {(learner, name): colour_of[learner] for learner in learners for name in names}
+        styles = {"natural": "--"} | dict(zip(defenses, cycle(STYLES), strict=False))
     namesakes: Counter[tuple[str, str]] = Counter()
     for label, line in panel.groupby("label", sort=False):
         line = line.sort_values("eps")
         learner, defense = line.iloc[0][["learner", "defense"]]
         marker = MARKERS[namesakes[learner, defense] % len(MARKERS)]
         namesakes[learner, defense] += 1
-        colour, face = colours[learner], "white" if defense == "natural" else colours[learner]
+        colour = colours[learner, defense]
+        face = "white" if defense == "natural" else colour
         low, high = (100 * (line["accuracy"] + sign * line["ci95"].fillna(0)).clip(0, 1) for sign in (-1, 1))
         axes.fill_between(line["eps"], low, high, color=colour, alpha=0.2, linewidth=0)
         axes.plot(

@@ -114,3 +114,29 @@ def test_refuses_and_leaves_no_file(curve, setting, tmp_path, spoil, said):
     with pytest.raises(RobustMetaError, match=re.escape(said)):
         accuracy_against_eps(spoil(curve), tmp_path / "curve.png", setting)
     assert not list(tmp_path.iterdir())
+
+
+def many(curve, learners: int, defenses: int) -> pd.DataFrame:
+    one = curve[(curve["learner"] == "maml") & (curve["defense"] == "natural")]
+    names = ["natural", *(f"d{number}" for number in range(defenses - 1))]
+    return pd.concat([one.assign(learner=f"l{i}", defense=name) for i in range(learners) for name in names])
+
+
+def looks(axes) -> list[tuple]:
+    """How each line looks, but for the two that mark chance and the headline."""
+    return [(line.get_color(), line.get_linestyle(), line.get_marker()) for line in axes.get_lines()[:-2]]
+
+
+def test_many_learners_are_parted_so_that_no_two_lines_of_a_panel_look_alike(draw, curve):
+    figure = draw(many(curve, 8, 2))
+    assert [len(looks(axes)) for axes in figure.axes] == [12, 4]
+    for axes in figure.axes:
+        assert len(set(looks(axes))) == len(looks(axes))
+        assert axes.get_legend().get_texts()[0].get_text().endswith("/ natural")
+
+
+def test_many_defenses_have_a_panel_a_learner_and_colours_of_their_own(draw, curve):
+    figure = draw(many(curve, 2, 15))
+    assert [len(looks(axes)) for axes in figure.axes] == [15, 15]
+    assert len(set(looks(figure.axes[0]))) == 15
+    assert looks(figure.axes[0]) == looks(figure.axes[1])
