@@ -10,15 +10,14 @@ import torch
 
 from robustmeta.attacks.base import Attack, Threat
 from robustmeta.attacks.card import Card, card, resolve, suite_of
-from robustmeta.attacks.in_training import training_attack
 from robustmeta.attacks.support.base import SupportAttack
 from robustmeta.backbones import BACKBONES
+from robustmeta.component import component
 from robustmeta.data import DATASETS
-from robustmeta.defenses import DEFENSES
 from robustmeta.episodes import Episodes
 from robustmeta.learners import LEARNERS, Learner
 from robustmeta.recipe import Recipe, Row
-from robustmeta.registry import Registry
+from robustmeta.robustify import defended
 from robustmeta.schema import Source, arguments, guarded
 
 
@@ -36,23 +35,15 @@ def build_learner(
     where = (*at, "backbone")
     inherited = {(*where, *path[1:]): line for path, line in source.lines.items() if path[:1] == ("backbone",)}
     lines = Source(source.name, {**inherited, **source.lines})
-    backbone = _made(BACKBONES, recipe.backbone_of(row), lines, where, channels=channels, size=size)
+    backbone = component(BACKBONES, recipe.backbone_of(row), lines, where, channels=channels, size=size)
     given: dict[str, Any] = {"backbone": backbone, "ways": recipe.test.ways}
     name = row.learner["name"]
     if name in LEARNERS and "classes" in inspect.signature(LEARNERS[name]).parameters:
         given["classes"] = classes()
-    learner: Learner = _made(LEARNERS, row.learner, source, (*at, "learner"), **given)
+    learner: Learner = component(LEARNERS, row.learner, source, (*at, "learner"), **given)
     for place, defense in enumerate(row.defenses):
         place_of: tuple[str, ...] = (*at, "defense", str(place)) if isinstance(row.defense, list) else (*at, "defense")
-        settings: dict[str, Any] = dict(defense)
-        given = {"learner": learner, "threat": recipe.threat}
-        if "attack" in settings:
-            attack = settings.pop("attack")
-            if not isinstance(attack, str):
-                raise source.error((*place_of, "attack"), f"is {attack!r}; it must be the name of an attack, as pgd-7")
-            crafts = partial(training_attack, attack, recipe.threat)
-            given["attack"] = guarded(crafts, source, (*place_of, "attack"))
-        learner = _made(DEFENSES, settings, source, place_of, **given)
+        learner = defended(learner, defense, recipe.threat, source, place_of)
     return learner
 
 
@@ -112,12 +103,3 @@ def episodes_of(
     loader = guarded(lambda: DATASETS[name], source, ("dataset", "name"))
     checked = arguments(loader, options, source, ("dataset",), given=("split", "root"))
     return guarded(lambda: Episodes(name, split, root=root, device=device, **task, **checked), source, path)
-
-
-def _made(registry: Registry, component: Mapping[str, Any], source: Source, path: tuple[str, ...], **given: Any) -> Any:
-    entry = guarded(lambda: registry[str(component.get("name"))], source, (*path, "name"))
-    takes = inspect.signature(entry).parameters
-    given = {key: value for key, value in given.items() if key in takes}
-    settings = {key: value for key, value in component.items() if key != "name"}
-    checked = arguments(entry, settings, source, path, given)
-    return guarded(lambda: entry(**checked, **given), source, path)

@@ -20,11 +20,19 @@ class EasyFSL(TaskwiseLearner):
     model: has `process_support_set`, and logits from its call. What its `is_transductive()` says, where it has one, is
     taken for true.
 
+    Those that run an optimizer in their `forward` (TIM, Finetune, TransductiveFinetuning), and PTMAP, which writes in
+    place there, can be evaluated, but not trained through.
+
     Deviates from easyfsl in that the model forgets the support set after each call, as it is lent to several tasks.
 
-    Raises `RobustMetaError` for a `process_support_set` that puts new parameters or modules into the model, and as
-    `TaskwiseLearner` does.
+    Raises `RobustMetaError` for a `process_support_set` that sets no attribute, changes one in place, or puts new
+    parameters or modules into the model, and as `TaskwiseLearner` does.
     """
+
+    shared_state = (
+        "process_support_set changes in place what all tasks share, as a list, a dict or a buffer: the logits of a "
+        "task change once another is adapted; let it set attributes anew, as self.prototypes = ..."
+    )
 
     looks_for = "process_support_set (easyfsl)"
 
@@ -51,7 +59,13 @@ class EasyFSL(TaskwiseLearner):
                 )
         finally:
             _put_back(self.model, before)
-        return {at: value for at, value in after.items() if at not in before or value is not before[at]}
+        state = {at: value for at, value in after.items() if at not in before or value is not before[at]}
+        if not state:
+            raise RobustMetaError(
+                f"{type(self.model).__name__}.process_support_set sets no attribute of the model, or changes one in "
+                "place, which all tasks share; let it set what forward needs anew, as self.prototypes = ..."
+            )
+        return state
 
     def logits_one(self, state: State, query_x: Tensor) -> Tensor:
         """The model's logits `[Q, ways]` of queries `[Q, C, H, W]`, with the attributes of a task in place."""

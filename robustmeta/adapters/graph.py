@@ -1,8 +1,12 @@
 """Where a gradient would arrive."""
 
+import torch
 from torch import Tensor, nn
 
 from robustmeta.errors import RobustMetaError
+
+BROKEN = ("through the graph a second time", "modified by an inplace operation", "a non-leaf Tensor")
+"""Words of torch's errors where code breaks the graph that it is in."""
 
 
 def leaves_of(tensor: Tensor) -> set[int]:
@@ -22,11 +26,23 @@ def leaves_of(tensor: Tensor) -> set[int]:
     return found
 
 
-def check_reach(logits: Tensor, module: nn.Module, images: Tensor) -> None:
-    """Raise `RobustMetaError` unless a gradient of the logits reaches a parameter that trains, and the images.
+def check_reach(classifier: nn.Module, module: nn.Module, images: Tensor) -> None:
+    """Raise `RobustMetaError` unless a gradient of the logits of images reaches them, and a parameter that trains.
 
     A module without a parameter that trains need not be reached.
     """
+    try:
+        logits = classifier(images)
+        if logits.requires_grad:
+            torch.autograd.grad(logits.sum(), images, retain_graph=True, allow_unused=True)
+    except (RuntimeError, ValueError) as error:
+        if not any(words in str(error) for words in BROKEN):
+            raise
+        raise RobustMetaError(
+            f"the logits of {type(module).__name__} have no gradient at the images, along which queries are attacked: "
+            "logits runs an optimizer of its own, or writes in place into what the gradient needs, so that it can be "
+            "evaluated, but not trained through"
+        ) from error
     reached = leaves_of(logits)
     trained = {id(parameter) for parameter in module.parameters() if parameter.requires_grad}
     if trained and not trained & reached:

@@ -20,7 +20,7 @@ class InnerLoopLearner(TaskwiseLearner):
     network: gives logits `[N, ways]`. steps: of the inner loop. loss: what they descend, of logits and labels.
     first_order: whether training takes each inner gradient as a constant.
 
-    Raises `RobustMetaError` for steps below 1.
+    Raises `RobustMetaError` for steps below 1, and, at the first support, where no weight that it moves trains.
     """
 
     def __init__(self, network: nn.Module, steps: int, first_order: bool = False, loss: Loss = F.cross_entropy) -> None:
@@ -45,6 +45,11 @@ class InnerLoopLearner(TaskwiseLearner):
 
     def gradients(self, weights: Weights, support_x: Tensor, support_y: Tensor) -> Weights:
         """The gradient of the support's loss at the weights, by name; only of those it hangs on."""
+        if not weights:
+            raise RobustMetaError(
+                f"the inner loop finds nothing to move in {type(self.network).__name__}: all the parameters that are "
+                "its to move are frozen; call requires_grad_(True) on them"
+            )
         loss = self.support_loss(weights, support_x, support_y)
         found = torch.autograd.grad(
             loss, list(weights.values()), create_graph=self.second_order(support_x), allow_unused=True

@@ -1,30 +1,47 @@
 """What somebody's adaptation made, whatever it is made of: its tensors, and the modules in it."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
+
+from robustmeta.errors import RobustMetaError
 
 
 def mapped(change: Callable[[Tensor], Tensor], state: Any) -> Any:
     """The state with `change` of every tensor in it, and a reference to every module, which is left as it is.
 
     Tensors are found in tuples, lists, dicts, and in the attributes of plain objects, of which a copy is made.
+    Raises `RobustMetaError` for a state that holds itself.
     """
-    return tree_map(lambda leaf: _mapped(change, leaf), state)
+    with _finite():
+        return tree_map(lambda leaf: _mapped(change, leaf), state)
 
 
 def modules_in(state: Any) -> list[nn.Module]:
-    """The modules in a state, found where `mapped` finds tensors."""
+    """The modules in a state, found where `mapped` finds tensors; raises as it does."""
     found: list[nn.Module] = []
-    for leaf in tree_leaves(state):
-        if isinstance(leaf, nn.Module):
-            found.append(leaf)
-        elif _holds(leaf):
-            found += modules_in(dict(vars(leaf)))
+    with _finite():
+        for leaf in tree_leaves(state):
+            if isinstance(leaf, nn.Module):
+                found.append(leaf)
+            elif _holds(leaf):
+                found += modules_in(dict(vars(leaf)))
     return found
+
+
+@contextmanager
+def _finite() -> Iterator[None]:
+    try:
+        yield
+    except RecursionError:
+        raise RobustMetaError(
+            "what adapt returned refers to itself, so that its tensors cannot be found; let it return a state without "
+            "loops"
+        ) from None
 
 
 def _mapped(change: Callable[[Tensor], Tensor], leaf: Any) -> Any:

@@ -5,10 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from robustmeta.adapters.apart import stays_apart
 from robustmeta.adapters.graph import check_reach
-from robustmeta.adapters.state import mapped
-from robustmeta.adapters.taskwise_classifier import TaskwiseClassifier, adapted, copies
-from robustmeta.adapters.undisturbed import StandIn, drawing_from, in_modes, modes_of, standing_in
+from robustmeta.adapters.state import modules_in
+from robustmeta.adapters.taskwise_classifier import Adapted, TaskwiseClassifier, copies
+from robustmeta.adapters.undisturbed import StandIn, in_modes, modes_of, standing_in
+from robustmeta.attacks.isolation import drawing_from
 from robustmeta.draws import seeds_of
 from robustmeta.episodes import EpisodeBatch, Queries, check_support
 from robustmeta.errors import RobustMetaError
@@ -24,9 +26,16 @@ class TaskwiseLearner(Learner):
     (`seeds_of`), so that a dropout mask is the same whenever a classifier is asked about as many queries.
     """
 
+    shared_state = (
+        "adapt keeps the state of one task elsewhere than in what it returns: the logits of a task change once another "
+        "is adapted; let it return all of the state that logits uses, and let logits read it from there"
+    )
+    """What to say of a task whose logits change once another is adapted."""
+
     def __init__(self) -> None:
         super().__init__()
         self._reached = False
+        self._apart: set[bool] = set()
         self._probed: dict[tuple[bool, ...], bool] = {}
 
     def adapt_one(self, support_x: Tensor, support_y: Tensor) -> Any:
@@ -44,20 +53,23 @@ class TaskwiseLearner(Learner):
         """The classifiers of supports `[T, N, C, H, W]` with labels `[T, N]`.
 
         Raises `RobustMetaError` for a support that `check_support` refuses, for an adaptation that writes into the
-        parameters, and for a state that cannot be cut off from its graph.
+        parameters, for a state that cannot be cut off from its graph, and for one that another task's adaptation
+        changes, which is looked for once in each mode, by adapting to one task more.
         """
         check_support(support_x, support_y)
         seeds = seeds_of(support_x, self.training)
         keeps_graph = self.training or (support_x.requires_grad and torch.is_grad_enabled())
         # In evaluation the graph is to begin at the support or nowhere, and no buffer is to move.
-        start = [] if self.training else [*self._own_weights(), *copies(self.buffers())]
-        tasks = []
+        start = [] if self.training else [*self.own_weights(), *copies(self.buffers())]
+        tasks: list[Adapted] = []
         for x, y, seed in zip(support_x if keeps_graph else support_x.detach(), support_y, seeds, strict=True):
             with drawing_from(seed), in_modes(self), standing_in([self], start), torch.enable_grad():
-                state = self._adapted(x, y)
+                task = self.adapted_one(x, y, seed)
                 modes = modes_of(self)
-            state = state if keeps_graph else mapped(lambda part: part.detach().clone(), state)
-            tasks.append(adapted(state, seed, cut=not keeps_graph))
+                task = task if keeps_graph else task.cut()
+                if not tasks and self.training not in self._apart and stays_apart(self, task, support_x, support_y):
+                    self._apart.add(self.training)
+            tasks.append(task)
         weights = [] if self.training else copies(self.parameters())
         buffers = copies(self.buffers())
         classifier = TaskwiseClassifier(self, tasks, int(support_y.max()) + 1, modes, weights, buffers)
@@ -77,8 +89,7 @@ class TaskwiseLearner(Learner):
             )
         classifier, queries = super().pose(batch)
         if self.training and torch.is_grad_enabled() and not self._reached:
-            images = queries.query_x.detach().requires_grad_()
-            check_reach(classifier(images), self, images)
+            check_reach(classifier, self, queries.query_x.detach().requires_grad_())
             self._reached = True
         return classifier, queries
 
@@ -86,7 +97,8 @@ class TaskwiseLearner(Learner):
         """Whether the code itself says that queries are classified together; what it does not say is probed."""
         return False
 
-    def _adapted(self, support_x: Tensor, support_y: Tensor) -> Any:
+    def adapted_one(self, support_x: Tensor, support_y: Tensor, seed: int) -> Adapted:
+        """One task adapted by `adapt_one`; raises `RobustMetaError` where that writes into the parameters."""
         before = [(parameter, parameter._version) for parameter in self.parameters()]
         state = self.adapt_one(support_x, support_y)
         if any(parameter._version != version for parameter, version in before):
@@ -94,9 +106,9 @@ class TaskwiseLearner(Learner):
                 "adapt wrote into the parameters of the module, which all tasks share; let it return adapted weights "
                 "of the task's own, as new tensors or in a copy of the module"
             )
-        return state
+        return Adapted(state, modules_in(state), [], seed)
 
-    def _own_weights(self) -> list[StandIn]:
+    def own_weights(self) -> list[StandIn]:
         """The parameters beside copies that train as they do, for an adaptation that takes gradients at them."""
         return [(weight, own.requires_grad_(weight.requires_grad)) for weight, own in copies(self.parameters())]
 

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from robustmeta.adapters.state import mapped, modules_in
-from robustmeta.adapters.undisturbed import StandIn, drawing_from, in_modes, standing_in
+from robustmeta.adapters.state import mapped
+from robustmeta.adapters.undisturbed import StandIn, in_modes, standing_in
+from robustmeta.attacks.isolation import drawing_from
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier
 
@@ -33,11 +34,11 @@ class Adapted(NamedTuple):
     weights: list[StandIn]
     seed: int
 
-
-def adapted(state: Any, seed: int, *, cut: bool) -> Adapted:
-    """A state with what it takes to classify; cut: whether it holds no graph, so that its modules are constants too."""
-    modules = modules_in(state)
-    return Adapted(state, modules, copies(w for part in modules for w in part.parameters()) if cut else [], seed)
+    def cut(self) -> "Adapted":
+        """The same without a graph, the weights of its modules frozen as they are, or as they were frozen before."""
+        state = mapped(lambda part: part.detach().clone(), self.state)
+        weights = self.weights or copies(weight for part in self.modules for weight in part.parameters())
+        return self._replace(state=state, weights=weights)
 
 
 def copies(tensors: Iterable[Tensor]) -> list[StandIn]:
@@ -73,9 +74,7 @@ class TaskwiseClassifier(Classifier):
     def detach(self) -> "TaskwiseClassifier":
         """The same classifiers, constants but for their input."""
         weights = self._weights or copies(self._learner[0].parameters())
-        states = [mapped(lambda part: part.detach().clone(), task.state) for task in self._tasks]
-        tasks = zip(self._tasks, states, strict=True)
-        return self._with([adapted(state, task.seed, cut=True) for task, state in tasks], weights)
+        return self._with([task.cut() for task in self._tasks], weights)
 
     def select(self, tasks: Sequence[int]) -> "TaskwiseClassifier":
         """The classifiers of some of the tasks, in the order given."""
@@ -99,7 +98,7 @@ class TaskwiseClassifier(Classifier):
                 "them, no functions, and give as module= whatever holds the parameters that logits uses"
             )
         swapped, alone = self(images.flip(1)).flip(1), self(images[:, :1])
-        return _near(swapped, together) and _near(alone, together[:, :1])
+        return near(swapped, together) and near(alone, together[:, :1])
 
     def _asked(self, task: Adapted, images: Tensor) -> Tensor:
         learner = self._learner[0]
@@ -134,5 +133,6 @@ def _leans(part: nn.Module) -> bool:
     return isinstance(part, _DropoutNd) and part.training and part.p > 0
 
 
-def _near(logits: Tensor, others: Tensor) -> bool:
+def near(logits: Tensor, others: Tensor) -> bool:
+    """Whether logits are others but for rounding; never where there is NaN."""
     return bool((logits - others).norm() <= SAME * others.norm() + 1e-12)

@@ -1,33 +1,10 @@
-"""Running somebody's code so that it leaves no trace: random numbers, modes and tensors are as before afterwards."""
+"""Running somebody's code so that it leaves no trace: modes and tensors are as before afterwards."""
 
-import random
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
-
-from robustmeta.attacks.random_state import RandomState
-
-# Random generators belong to the whole process: two threads that seed them at once would mix them up.
-_ONE_AT_A_TIME = threading.RLock()
-
-
-@contextmanager
-def drawing_from(seed: int) -> Iterator[None]:
-    """Within it, torch's, numpy's and Python's random numbers start from `seed`; threads take turns."""
-    with _ONE_AT_A_TIME:
-        before = RandomState()
-        try:
-            torch.manual_seed(seed)
-            random.seed(seed)
-            np.random.seed(seed % 2**32)  # noqa: NPY002 - it is what other people's code draws from
-            yield
-        finally:
-            before.restore()
 
 
 def modes_of(module: nn.Module) -> list[bool]:

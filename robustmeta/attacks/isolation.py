@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from robustmeta.attacks.random_state import RandomState
 from robustmeta.learners.base import Classifier
 
-# Random generators and stdout belong to the whole process: two isolated attacks at once would mix them up.
+# Random generators and stdout belong to the whole process: two threads that set them at once would mix them up.
 _ONE_AT_A_TIME = threading.RLock()
 
 
@@ -50,20 +50,22 @@ def isolated(module: nn.Module, seed: int) -> Iterator[None]:
     After it, also after an exception, all of that is as before, and so is everything `module` registers: the
     mode of each submodule, buffers, `requires_grad` and `grad`. Threads take turns.
     """
-    with _ONE_AT_A_TIME, _random_from(seed), _kept(module), redirect_stdout(io.StringIO()), torch.enable_grad():
+    with drawing_from(seed), _kept(module), redirect_stdout(io.StringIO()), torch.enable_grad():
         yield
 
 
 @contextmanager
-def _random_from(seed: int) -> Iterator[None]:
-    before = RandomState()
-    try:
-        torch.manual_seed(seed)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002 - it is what attack code draws from
-        yield
-    finally:
-        before.restore()
+def drawing_from(seed: int) -> Iterator[None]:
+    """Within it, torch's, numpy's and Python's random numbers start from `seed`; threads take turns."""
+    with _ONE_AT_A_TIME:
+        before = RandomState()
+        try:
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002 - it is what other people's code draws from
+            yield
+        finally:
+            before.restore()
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def from_arrays(images: Images, labels: Labels, name: str = "arrays/all") -> Ima
     Classes are in the order of their numbers or of the alphabet, the images of a class as they came.
 
     Raises `RobustMetaError` for no images, another type or shape, a shape that both readings fit, values outside
-    [0, 1] (as after Normalize), and labels that are of another number or type.
+    [0, 1] (as after Normalize), and labels that are no list, or of another number or type.
     """
     if isinstance(images, np.ndarray):
         images = tensor_of(images, "images")
@@ -34,6 +34,8 @@ def from_arrays(images: Images, labels: Labels, name: str = "arrays/all") -> Ima
     if not images.numel():
         raise RobustMetaError(f"images has shape {list(images.shape)}; there must be one or more")
     pixels = as_bytes(_channels_first(images.cpu()), "images")
+    if not hasattr(labels, "__len__") or getattr(labels, "shape", None) == ():
+        raise RobustMetaError(f"labels is {labels!r}; it must be a list, array or tensor of them, one an image")
     if len(labels) != len(pixels):
         raise RobustMetaError(f"there are {len(pixels)} images and {len(labels)} labels; give one label an image")
     return grouped(name, pixels, [label_of(label, f"image {index}") for index, label in enumerate(labels)])

@@ -33,10 +33,11 @@ def folder(
     shares: of the classes that train, val and test take where no folders of these names divide them, by default
     0.64, 0.16 and 0.2: classes are put in the order of the SHA-256 of their names and cut at these shares, so that
     whose they are hangs on the names alone. Classes and files are in the order of their names; hidden ones, and files
-    that do not end in .png, .jpg or the like, are passed over. A process reads the images once: start
-    it anew when they change.
+    that do not end in .png, .jpg or the like, are passed over, as is `__MACOSX`. A process reads the images
+    once: start it anew when they change.
 
-    Raises `RobustMetaError` for a folder that is not there or not so laid out, a class in two splits or without images,
+    Raises `RobustMetaError` for a folder that is not there or not so laid out, as with splits of other names beside
+    these, a class in two splits or without images,
     an image that cannot be read or has more than 8 bits, and images of several shapes without a `size`.
     """
     if channels not in (1, 3) or (size is not None and size < 1):
@@ -74,6 +75,12 @@ def _classes(where: Path, split: str, shares: tuple[float, ...] | None) -> dict[
                     f"{where} has the class {twice[0]!r} in both {split} and {other}; few-shot splits share no class"
                 )
         inside = classes[split]
+    elif any(name.lower() in SPLITS and _divides(at) for name, at in inside.items()):
+        others = ", ".join(repr(name) for name in inside if name not in SPLITS)
+        raise RobustMetaError(
+            f"{where} is divided into splits, and split folders are {', '.join(SPLITS)}; here also {others}: rename or "
+            "move it"
+        )
     elif inside:
         kept = shared_out(list(inside), split, SHARES if shares is None else shares)
         inside = {name: inside[name] for name in kept}
@@ -84,12 +91,21 @@ def _classes(where: Path, split: str, shares: tuple[float, ...] | None) -> dict[
 
 def _folders(where: Path) -> dict[str, Path]:
     found = sorted(where.iterdir(), key=lambda path: path.name)
-    return {path.name: path for path in found if path.is_dir() and not path.name.startswith(".")}
+    return {path.name: path for path in found if path.is_dir() and not path.name.startswith((".", "__MACOSX"))}
+
+
+def _divides(where: Path) -> bool:
+    """Whether a folder holds folders and no images, as that of a split does."""
+    return bool(_folders(where)) and not _image_names(where)
+
+
+def _image_names(where: Path) -> list[str]:
+    return sorted(name for name in os.listdir(where) if name.lower().endswith(SUFFIXES) and not name.startswith("."))
 
 
 def _images(where: Path) -> list[Path]:
     """The images of a class, in the order of their names."""
-    names = sorted(name for name in os.listdir(where) if name.lower().endswith(SUFFIXES) and not name.startswith("."))
+    names = _image_names(where)
     if not names:
         raise RobustMetaError(
             f"{where} holds no image; it must be a class, a folder of its images ({SUFFIXES[0]}, ...)"

@@ -3,7 +3,7 @@
 `easyfsl/methods/few_shot_classifier.py` sets plain tensors as attributes before any support set is seen, sets them
 again in `process_support_set`, and classifies in `forward` by what it finds there. `bd_cspn.py` rectifies the
 prototypes by the queries in `forward`, and says so by `is_transductive()`; `finetune.py` moves them there, in place, by
-an optimizer, and returns detached scores.
+an optimizer, and returns detached scores; `tim.py` does so by the queries' features too, backward through them.
 """
 
 import torch
@@ -66,3 +66,23 @@ class Finetune(PrototypicalNetworks):
                 F.cross_entropy(scores, self.support_labels).backward()
                 optimizer.step()
         return (F.normalize(features, dim=1) @ F.normalize(self.prototypes, dim=1).T).detach()
+
+
+class TIM(Finetune):
+    """As easyfsl's: the steps go backward through the features of the queries."""
+
+    def forward(self, query_images: Tensor) -> Tensor:
+        features = self.backbone(query_images)
+        with torch.enable_grad():
+            self.prototypes.requires_grad_()
+            optimizer = torch.optim.Adam([self.prototypes], lr=0.01)
+            for _ in range(3):
+                p = (F.normalize(features, dim=1) @ F.normalize(self.prototypes, dim=1).T).softmax(1)
+                optimizer.zero_grad()
+                (p * p.log()).sum().backward()
+                optimizer.step()
+        return (F.normalize(features, dim=1) @ F.normalize(self.prototypes, dim=1).T).detach()
+
+    @staticmethod
+    def is_transductive() -> bool:
+        return True

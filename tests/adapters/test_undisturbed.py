@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from robustmeta.adapters.state import mapped, modules_in
-from robustmeta.adapters.undisturbed import called, drawing_from, in_modes, standing_in
+from robustmeta.adapters.undisturbed import called, in_modes, standing_in
+from robustmeta.attacks.isolation import drawing_from
 
 
 def test_a_module_that_is_there_twice_and_tied_weights_get_their_own_back() -> None:

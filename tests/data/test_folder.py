@@ -57,6 +57,16 @@ def test_a_class_may_be_called_train(tmp_path):
     assert load("folder", "train", tmp_path, shares=(1.0, 0.0, 0.0)).labels == ("bus", "test", "train", "tram")
 
 
+def test_classes_may_be_called_after_splits_in_capitals_and_what_macos_leaves_is_passed_over(tmp_path):
+    fill(tmp_path, ["Val", "train", "tram"])
+    fill(tmp_path / "__MACOSX", ["ant"])
+    assert load("folder", "train", tmp_path, shares=(1.0, 0.0, 0.0)).labels == ("Val", "train", "tram")
+    for split in ("train", "test"):
+        fill(tmp_path / "divided" / split, [f"{split} ant"])
+    fill(tmp_path / "divided", ["__MACOSX"])
+    assert load("folder", "test", tmp_path / "divided").labels == ("test ant",)
+
+
 def test_classes_and_files_are_in_the_order_of_their_names_whatever_the_disk_says(tmp_path, monkeypatch):
     fill(tmp_path)
     there = load("folder", "train", tmp_path)
@@ -183,7 +193,10 @@ def test_what_is_wrong_with_a_folder_is_said_in_one_line(tmp_path, change, optio
         (["train/ant", "test/bee", "test/ant"], "test", {}, "the class 'ant' in both test and train; few-shot splits"),
         (["train/ant", "test/bee"], "val", {}, "has the folders test, train, but not 'val'; add it"),
         (["train/ant", "test/bee"], "train", {"shares": (1, 0, 0)}, "is divided into test, train already; leave out"),
-        (["train/ant", "docs/bee"], "train", {"shares": (1, 0, 0)}, "docs holds no image; it must be a class"),
+        (["train/ant", "docs/bee"], "train", {"shares": (1, 0, 0)}, "train, val, test; here also 'docs': rename"),
+        (["train/ant", "valid/bee"], "train", {}, "split folders are train, val, test; here also 'valid': rename"),
+        (["train/ant", "Test/bee"], "train", {}, "split folders are train, val, test; here also 'Test': rename"),
+        (["Train/ant", "Test/bee"], "train", {}, "here also 'Test', 'Train': rename or move it"),
     ],
 )
 def test_what_is_wrong_with_folders_of_splits_is_said(tmp_path, folders, split, options, line):
