@@ -24,7 +24,7 @@ STEADY = {
 }  # fmt: skip
 """The cards whose attacks draw no random number."""
 AWAY = {"tpgd", *(name for name in CARDS if card(name).parameters.get("loss") == "kl")}
-"""The cards that climb the divergence from the clean prediction, whose gradient is 0 where they begin, but for chance."""
+"""The cards that climb the divergence from the clean prediction: its gradient is 0 where they begin, but for chance."""
 
 
 def ready(problem, name: str, factor: float):
