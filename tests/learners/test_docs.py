@@ -28,5 +28,5 @@ def test_a_row_is_that_of_the_reports(learner, row) -> None:
     assert here == [percent(each["accuracy"], each["ci95"]) for each in found]
     assert policy == found[0]["norm_policy"]
     marks = [float(mark) for mark in published.split(" / ")]
-    gaps = [f"{100 * each['accuracy'] - mark:+.1f}" for each, mark in zip(found, marks, strict=False)]
+    gaps = [f"{round(100 * each['accuracy'] - mark, 1) + 0.0:+.1f}" for each, mark in zip(found, marks, strict=False)]
     assert difference == " / ".join(gaps)
