@@ -34,8 +34,8 @@ def accuracy_against_eps(curve: pd.DataFrame, path: str | os.PathLike[str], sett
     """Draw accuracy against eps with its 95% intervals as bands, and write it to `path` as PNG, whole.
 
     curve: rows of (learner, defense, attack, eps, episodes, accuracy, ci95); one panel an attack. A learner has a
-    colour, natural training is dashed, defenses are not, and namesakes differ in their markers. More than 12 lines are
-    parted, six learners a panel, or one learner with its defenses in colours. Chance (1 / ways) and the eps of
+    colour, natural training is dashed, defenses are not, and namesakes differ in their markers. More than 12 lines, or
+    six learners, are parted, six learners a panel, or one learner with its defenses in colours. Chance (1 / ways) and the eps of
     `setting` are marked.
     Raises `RobustMetaError` for missing columns, no rows, two rows of one point, or a path that cannot be written.
     """
@@ -74,7 +74,7 @@ def accuracy_against_eps(curve: pd.DataFrame, path: str | os.PathLike[str], sett
 def _parts(rows: pd.DataFrame) -> list[list[str]]:
     """The labels of each panel of an attack: all of them, or as many learners as there are colours, or one learner."""
     of = rows.drop_duplicates("label").groupby("learner", sort=False)["label"].apply(list)
-    if sum(map(len, of)) <= 2 * len(COLOURS):
+    if sum(map(len, of)) <= 2 * len(COLOURS) and len(of) <= len(COLOURS):
         return [[label for labels in of for label in labels]]
     at_once = len(COLOURS) if max(map(len, of)) <= 2 else 1
     groups = [of.iloc[first : first + at_once] for first in range(0, len(of), at_once)]

@@ -135,6 +135,11 @@ def test_many_learners_are_parted_so_that_no_two_lines_of_a_panel_look_alike(dra
         assert axes.get_legend().get_texts()[0].get_text().endswith("/ natural")
 
 
+def test_more_learners_than_colours_are_parted_too(draw, curve):
+    figure = draw(many(curve, 7, 1))
+    assert [len(looks(axes)) for axes in figure.axes] == [6, 1]
+
+
 def test_many_defenses_have_a_panel_a_learner_and_colours_of_their_own(draw, curve):
     figure = draw(many(curve, 2, 15))
     assert [len(looks(axes)) for axes in figure.axes] == [15, 15]
