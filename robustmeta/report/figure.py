@@ -35,8 +35,8 @@ def accuracy_against_eps(curve: pd.DataFrame, path: str | os.PathLike[str], sett
 
     curve: rows of (learner, defense, attack, eps, episodes, accuracy, ci95); one panel an attack. A learner has a
     colour, natural training is dashed, defenses are not, and namesakes differ in their markers. More than 12 lines, or
-    six learners, are parted, six learners a panel, or one learner with its defenses in colours. Chance (1 / ways) and the eps of
-    `setting` are marked.
+    six learners, are parted, six learners a panel, or one learner with its defenses in colours. Chance (1 / ways) and
+    the eps of `setting` are marked.
     Raises `RobustMetaError` for missing columns, no rows, two rows of one point, or a path that cannot be written.
     """
     require(curve, CURVE, "curve")
