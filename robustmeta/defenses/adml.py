@@ -2,15 +2,14 @@
 
 from torch import Tensor
 
+from robustmeta.defenses.adversarial_querying import AdversarialQuerying
 from robustmeta.defenses.adversarial_support import with_attacked_support
 from robustmeta.defenses.base import DEFENSES
-from robustmeta.defenses.query_defense import QueryDefense
-from robustmeta.episodes import EpisodeBatch, Queries
-from robustmeta.learners.base import Classifier
+from robustmeta.episodes import EpisodeBatch
 
 
 @DEFENSES.register("adml")
-class ADML(QueryDefense):
+class ADML(AdversarialQuerying):
     """Adversarial meta-learning (Yin et al., 2018): a learner around a learner.
 
     (L(A(theta, support + delta_s), query) + L(A(theta, support), query + delta_q)) / 2.
@@ -34,7 +33,3 @@ class ADML(QueryDefense):
         """The mean of both crossed losses: a scalar."""
         crossed = with_attacked_support(self.learner, self.scaled(self.attack), batch)
         return (super().objective(batch) + self.outer_loss(*self.pose(crossed))) / 2
-
-    def against(self, classifier: Classifier, queries: Queries, attacked: Tensor) -> Tensor:
-        """The learner's outer loss (a scalar) on the attacked queries."""
-        return self.outer_loss(classifier, queries.with_queries(attacked))
