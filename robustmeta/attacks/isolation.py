@@ -71,18 +71,27 @@ def drawing_from(seed: int) -> Iterator[None]:
 @contextmanager
 def _kept(module: nn.Module) -> Iterator[None]:
     modes = [(part, part.training) for part in module.modules()]
-    buffers = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
     parameters = [(parameter, parameter.requires_grad, parameter.grad) for parameter in module.parameters()]
     try:
         for parameter, _, _ in parameters:
             parameter.requires_grad_(False)
-        yield
+        with untracked(module):
+            yield
     finally:
         for part, training in modes:
             part.training = training
-        for buffer, before in buffers:
-            if not torch.equal(buffer, before):  # writing would needlessly invalidate graphs that hold it
-                buffer.copy_(before)
         for parameter, requires_grad, grad in parameters:
             parameter.requires_grad_(requires_grad)
             parameter.grad = grad
+
+
+@contextmanager
+def untracked(module: nn.Module) -> Iterator[None]:
+    """Within it a module may adapt and classify; after it, the running averages and other buffers are as before."""
+    before = [(buffer, buffer.detach().clone()) for buffer in module.buffers()]
+    try:
+        yield
+    finally:
+        for buffer, was in before:
+            if not torch.equal(buffer, was):  # writing would needlessly invalidate graphs that hold it
+                buffer.copy_(was)

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from robustmeta.attacks.base import Attack, craft
-from robustmeta.defenses.base import DEFENSES, Defense, untracked
+from robustmeta.attacks.isolation import untracked
+from robustmeta.defenses.base import DEFENSES, Defense
 from robustmeta.draws import redrawn
 from robustmeta.episodes import EpisodeBatch, Queries
 from robustmeta.learners.base import Classifier, Learner

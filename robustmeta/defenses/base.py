@@ -153,15 +153,3 @@ def asked_once(classifier: Classifier) -> Iterator[None]:
         del classifier.__dict__["forward"]
         if outer is not None:
             classifier.__dict__["forward"] = outer
-
-
-@contextmanager
-def untracked(learner: Learner) -> Iterator[None]:
-    """Within it a learner may adapt and classify; after it, the running averages and other buffers are as before."""
-    before = [(buffer, buffer.detach().clone()) for buffer in learner.buffers()]
-    try:
-        yield
-    finally:
-        for buffer, was in before:
-            if not torch.equal(buffer, was):  # writing would needlessly invalidate graphs that hold it
-                buffer.copy_(was)
