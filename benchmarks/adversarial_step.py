@@ -24,7 +24,8 @@ from benchmarks.plain import NORMS
 from benchmarks.rounds import interleaved, interval, ratio
 from benchmarks.setting import Setting, tasks_of
 from benchmarks.tables import Row, circumstances, table, write
-from robustmeta.episodes import EpisodeBatch, Episodes
+from robustmeta.batch import EpisodeBatch
+from robustmeta.episodes import Episodes
 
 COLUMNS = {
     "contender": "contender",

@@ -12,8 +12,9 @@ from benchmarks.plain import PlainClassifier, PlainConv4, plain_weights
 from robustmeta.attacks.base import Threat
 from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.backbones import Conv4
+from robustmeta.batch import EpisodeBatch
 from robustmeta.defenses import AdversarialQuerying
-from robustmeta.episodes import EpisodeBatch, Episodes
+from robustmeta.episodes import Episodes
 from robustmeta.learners import MAML, ProtoNet
 from robustmeta.learners.base import Classifier
 

@@ -16,7 +16,7 @@ from robustmeta.attacks.base import Attack, Crafted, EpisodeAttack, craft, held,
 from robustmeta.attacks.meter import Meter, Metered, MeteredLearner
 from robustmeta.attacks.support.base import CraftedSupport, SupportAttack, craft_support, folds, with_columns
 from robustmeta.audit import Snapshot, Watched, probe, tied
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner, right_of
 from robustmeta.outcomes import Outcomes

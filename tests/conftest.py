@@ -10,9 +10,10 @@ import torch
 from robustmeta.attacks.base import Threat
 from robustmeta.attacks.projected_gradient import PGD
 from robustmeta.backbones import Conv4
+from robustmeta.batch import EpisodeBatch
 from robustmeta.data.classes import ImageClasses
 from robustmeta.defenses import AdversarialQuerying, FreeAdversarialQuerying
-from robustmeta.episodes import EpisodeBatch, Episodes
+from robustmeta.episodes import Episodes
 from robustmeta.learners import LEARNERS, Learner
 
 SMALL = {"ways": 3, "steps": 2, "inner_lr": 0.1, "samples": 3, "classes": 12}

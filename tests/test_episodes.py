@@ -10,8 +10,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robustmeta.batch import EpisodeBatch
 from robustmeta.data.classes import ImageClasses
-from robustmeta.episodes import EpisodeBatch, Episodes
+from robustmeta.episodes import Episodes
 from robustmeta.errors import RobustMetaError
 
 UNEVEN = (3, 5, 4, 7, 3, 6)
@@ -132,6 +133,19 @@ def test_a_named_data_set_is_loaded_and_its_errors_pass_through() -> None:
         Episodes("glyhps")
     with pytest.raises(RobustMetaError, match="unknown split 'tset'; did you mean 'test'"):
         Episodes("glyphs", "tset")
+
+
+def test_images_fitted_to_another_shape_are_the_same_tasks(classes) -> None:
+    own, named = (lambda **shape: Episodes(classes, ways=3, shots=2, queries=3, **shape)), Episodes
+    for made in (own, lambda **shape: named("glyphs", "val", ways=3, shots=2, queries=3, **shape)):
+        plain, fit = made(), made(image_shape=(3, 12, 12))
+        assert (plain.name, plain.image_shape[0], fit.name, fit.image_shape) == (fit.name, 1, plain.name, (3, 12, 12))
+        assert all(np.array_equal(*pair) for pair in zip(plain.drawn(7), fit.drawn(7), strict=True))
+        small = torch.nn.functional.interpolate(plain[7].query_x[0], (12, 12), mode="bicubic", antialias=True)
+        assert (fit[7].query_x[0] - small).abs().mean() < 0.03  # the same images, by another filter
+        assert fit[7].query_y.equal(plain[7].query_y)
+    with pytest.raises(RobustMetaError, match="patterns/train has 1 channels and 2 were asked for"):
+        own(image_shape=(2, 16, 16))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import torch
 from click.testing import CliRunner
 from torch import Tensor
 
+from robustmeta.batch import check_support
 from robustmeta.cli import main
-from robustmeta.episodes import check_support
 from robustmeta.learners import LEARNERS, Classifier, Learner
 from robustmeta.learners.protonet import class_means, squared_distance_logits
 

@@ -16,8 +16,8 @@ from robustmeta.attacks.card import card
 from robustmeta.attacks.noise import UniformNoise
 from robustmeta.attacks.projected_gradient import PGD
 from robustmeta.attacks.support import Poison
+from robustmeta.batch import EpisodeBatch
 from robustmeta.defenses import AdversarialQuerying, GaussianNoise, MoreShots, WeightPerturbation
-from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.robustify import defended, robustify
 from robustmeta.schema import Source

@@ -13,7 +13,7 @@ from robustmeta.attacks.base import Threat, Traits
 from robustmeta.attacks.card import card, names
 from robustmeta.attacks.projected_gradient import FGSM, PGD
 from robustmeta.attacks.square import Square
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners import Classifier, Learner
 from robustmeta.outcomes import Outcomes

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from benchmarks.clock import Clock
 from benchmarks.plain import Moments, PlainClassifier
 from benchmarks.setting import Setting
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 
 
 class Contender(ABC):

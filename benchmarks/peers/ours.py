@@ -10,7 +10,8 @@ from benchmarks.peers.base import Contender
 from benchmarks.plain import plain_weights
 from benchmarks.setting import Setting
 from robustmeta.attacks.base import craft
-from robustmeta.episodes import EpisodeBatch, Episodes
+from robustmeta.batch import EpisodeBatch
+from robustmeta.episodes import Episodes
 from robustmeta.outer_step import Crew
 
 

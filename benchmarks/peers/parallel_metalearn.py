@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from benchmarks.peers.base import Contender, Frozen, gradients_of, pgd
 from benchmarks.plain import PlainClassifier, write_out
 from benchmarks.setting import Setting
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 
 
 class ParallelMetalearn(Contender):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from benchmarks.peers.base import Contender, gradients_of, pgd
 from benchmarks.plain import Moments, PlainConv4, prototypes
 from benchmarks.setting import Setting
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 
 
 class Prototypes(NamedTuple):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from benchmarks.peers.protonet import Distances, Prototypes
 from benchmarks.plain import Moments, PlainConv4, plain_weights, prototypes
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 
 
 class MarginPGD(torchattacks.PGD):

@@ -11,8 +11,8 @@ from robustmeta.adapters.state import modules_in
 from robustmeta.adapters.taskwise_classifier import Adapted, TaskwiseClassifier, copies
 from robustmeta.adapters.undisturbed import StandIn, in_modes, modes_of, standing_in
 from robustmeta.attacks.isolation import drawing_from
+from robustmeta.batch import EpisodeBatch, Queries, check_support
 from robustmeta.draws import seeds_of
-from robustmeta.episodes import EpisodeBatch, Queries, check_support
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner
 

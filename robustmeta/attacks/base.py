@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from robustmeta.attacks.meter import Meter
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Classifier
 

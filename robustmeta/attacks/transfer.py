@@ -11,7 +11,7 @@ from robustmeta.attacks.card import card
 from robustmeta.attacks.engine import ENGINES
 from robustmeta.attacks.meter import Meter, MeteredLearner
 from robustmeta.attacks.projected_gradient import ProjectedGradient
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner
 

@@ -9,7 +9,7 @@ import torch
 from robustmeta.audit.gradients import ask_gradients
 from robustmeta.audit.purity import ask_again, backward_calls
 from robustmeta.audit.snapshot import Snapshot
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 from robustmeta.learners.base import Classifier
 
 PROBED = 8

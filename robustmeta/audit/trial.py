@@ -8,7 +8,8 @@ from torch import Tensor
 
 from robustmeta.attacks.base import Attack, EpisodeAttack, held
 from robustmeta.attacks.meter import Meter
-from robustmeta.episodes import EpisodeBatch, Episodes
+from robustmeta.batch import EpisodeBatch
+from robustmeta.episodes import Episodes
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner, right_of
 

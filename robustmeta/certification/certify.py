@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from robustmeta.attacks.base import Threat
+from robustmeta.batch import EpisodeBatch
 from robustmeta.certification.base import CERTIFICATES, Certificate
 from robustmeta.certification.smoothing import Smoothing
 from robustmeta.draws import Draws
-from robustmeta.episodes import EpisodeBatch, Episodes
+from robustmeta.episodes import Episodes
 from robustmeta.errors import RobustMetaError
 from robustmeta.evaluation import about_learner, in_chunks
 from robustmeta.learners.base import Classifier, Learner, right_of

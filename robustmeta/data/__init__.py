@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+from robustmeta.data import cifar_fs as cifar_fs
+from robustmeta.data import fc100 as fc100
 from robustmeta.data import folder as folder
 from robustmeta.data import glyphs as glyphs
+from robustmeta.data import mini_imagenet as mini_imagenet
 from robustmeta.data import omniglot as omniglot
+from robustmeta.data import tiered_imagenet as tiered_imagenet
 from robustmeta.data.arrays import Images, Labels, from_arrays
 from robustmeta.data.classes import ImageClasses
 from robustmeta.data.datasets import DATASETS, SPLITS

@@ -3,11 +3,10 @@
 import os
 from pathlib import Path
 
-from PIL import Image, ImageOps
-
 from robustmeta.data.classes import ImageClasses
 from robustmeta.data.datasets import DATASETS, SPLITS
 from robustmeta.data.grouping import SHARES, grouped, shared_out
+from robustmeta.data.image_file import read_image
 from robustmeta.data.pixels import Stack, image_bytes
 from robustmeta.errors import RobustMetaError
 
@@ -43,11 +42,11 @@ def folder(
     if channels not in (1, 3) or (size is not None and size < 1):
         raise RobustMetaError(f"channels is {channels} and size {size}; the one must be 1 or 3, the other 1 or more")
     where = _found(root, path)
-    files = {name: _images(at) for name, at in _classes(where, split, shares).items()}
+    files = {name: image_files(at) for name, at in _classes(where, split, shares).items()}
     stack = Stack(sum(map(len, files.values())), "set size, to which all are resized")
     labels = [name for name, paths in files.items() for _ in paths]
     for row, file in enumerate(file for paths in files.values() for file in paths):
-        stack.put(row, image_bytes(_read(file, size, channels), str(file)), str(file))
+        stack.put(row, image_bytes(read_image(file, str(file), size, channels), str(file)), str(file))
     return grouped(f"folder/{split}", stack.images, labels)
 
 
@@ -62,13 +61,13 @@ def _found(root: Path, path: str) -> Path:
 
 def _classes(where: Path, split: str, shares: tuple[float, ...] | None) -> dict[str, Path]:
     """The folder of each class of a split, by its name."""
-    inside = _folders(where)
+    inside = subfolders(where)
     if inside and set(inside) <= set(SPLITS):
         if shares is not None:
             raise RobustMetaError(f"{where} is divided into {', '.join(inside)} already; leave out shares")
         if split not in inside:
             raise RobustMetaError(f"{where} has the folders {', '.join(inside)}, but not {split!r}; add it")
-        classes = {name: _folders(at) for name, at in inside.items()}
+        classes = {name: subfolders(at) for name, at in inside.items()}
         for other in set(inside) - {split}:
             if twice := sorted(set(classes[split]) & set(classes[other])):
                 raise RobustMetaError(
@@ -89,45 +88,26 @@ def _classes(where: Path, split: str, shares: tuple[float, ...] | None) -> dict[
     return inside
 
 
-def _folders(where: Path) -> dict[str, Path]:
+def subfolders(where: Path) -> dict[str, Path]:
+    """The folders in a folder by name, in the order of their names; hidden ones and `__MACOSX` are passed over."""
     found = sorted(where.iterdir(), key=lambda path: path.name)
     return {path.name: path for path in found if path.is_dir() and not path.name.startswith((".", "__MACOSX"))}
 
 
 def _divides(where: Path) -> bool:
     """Whether a folder holds folders and no images, as that of a split does."""
-    return bool(_folders(where)) and not _image_names(where)
+    return bool(subfolders(where)) and not _image_names(where)
 
 
 def _image_names(where: Path) -> list[str]:
     return sorted(name for name in os.listdir(where) if name.lower().endswith(SUFFIXES) and not name.startswith("."))
 
 
-def _images(where: Path) -> list[Path]:
-    """The images of a class, in the order of their names."""
+def image_files(where: Path) -> list[Path]:
+    """The images of a class, in the order of their names; raises `RobustMetaError` where there is none."""
     names = _image_names(where)
     if not names:
         raise RobustMetaError(
             f"{where} holds no image; it must be a class, a folder of its images ({SUFFIXES[0]}, ...)"
         )
     return [where / name for name in names]
-
-
-def _read(file: Path, size: int | None, channels: int) -> Image.Image:
-    """One image, upright, on white, in L or RGB, resized if a size is given."""
-    try:
-        with Image.open(file) as opened:
-            image = ImageOps.exif_transpose(opened)
-            image.load()
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise RobustMetaError(f"cannot read the image {file} ({error}); repair or remove it") from error
-    if image.mode[0] in "IF":
-        raise RobustMetaError(f"{file} has more than 8 bits a pixel (mode {image.mode}); convert it to 8")
-    if "transparency" in image.info or image.mode in ("LA", "PA", "RGBA"):
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
-    image = image.convert("L" if channels == 1 else "RGB")
-    if size is None:
-        return image
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    return image.crop((left, top, left + side, top + side)).resize((size, size), Image.Resampling.LANCZOS)

@@ -43,7 +43,9 @@ def grouped(name: str, images: Tensor, labels: Sequence[int | str]) -> ImageClas
     counts: dict[int | str, int] = {}
     for row in order:
         counts[labels[row]] = counts.get(labels[row], 0) + 1
-    return ImageClasses(name, images[torch.tensor(order)], tuple(counts.values()), tuple(map(str, counts)))
+    if order != list(range(len(order))):  # else no second copy of what may be many gigabytes
+        images = images[torch.tensor(order)]
+    return ImageClasses(name, images, tuple(counts.values()), tuple(map(str, counts)))
 
 
 def shared_out(labels: Sequence[str], split: str, shares: Sequence[float] = SHARES) -> list[str]:

@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
+from robustmeta.batch import EpisodeBatch
 from robustmeta.defenses.adversarial_querying import AdversarialQuerying
 from robustmeta.defenses.adversarial_support import with_attacked_support
 from robustmeta.defenses.base import DEFENSES
-from robustmeta.episodes import EpisodeBatch
 
 
 @DEFENSES.register("adml")

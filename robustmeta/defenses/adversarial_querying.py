@@ -3,9 +3,9 @@
 from torch import Tensor
 
 from robustmeta.attacks.base import Attack
+from robustmeta.batch import Queries
 from robustmeta.defenses.base import DEFENSES, has_objective
 from robustmeta.defenses.query_defense import QueryDefense
-from robustmeta.episodes import Queries
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner
 

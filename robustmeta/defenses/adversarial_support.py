@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from robustmeta.attacks.base import Attack, craft
 from robustmeta.attacks.isolation import untracked
+from robustmeta.batch import EpisodeBatch, Queries
 from robustmeta.defenses.base import DEFENSES, Defense
 from robustmeta.draws import redrawn
-from robustmeta.episodes import EpisodeBatch, Queries
 from robustmeta.learners.base import Classifier, Learner
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from robustmeta.attacks.base import Attack
-from robustmeta.episodes import EpisodeBatch, Queries
+from robustmeta.batch import EpisodeBatch, Queries
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner
 from robustmeta.learners.base_training import BaseTrained

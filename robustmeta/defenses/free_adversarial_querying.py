@@ -7,8 +7,8 @@ from torch import Tensor
 
 from robustmeta.attacks.ascent import direction, random_start
 from robustmeta.attacks.base import Threat
+from robustmeta.batch import EpisodeBatch
 from robustmeta.defenses.base import DEFENSES, Defense
-from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Learner
 

@@ -2,9 +2,9 @@
 
 from torch import Tensor
 
+from robustmeta.batch import EpisodeBatch, PosedQueries, Queries
 from robustmeta.defenses.base import DEFENSES, Defense
 from robustmeta.draws import Draws, seeds_of
-from robustmeta.episodes import EpisodeBatch, PosedQueries, Queries
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner
 

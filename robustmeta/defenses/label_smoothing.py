@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from robustmeta.batch import Queries
 from robustmeta.defenses.base import DEFENSES, Defense, asked_once
-from robustmeta.episodes import Queries
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner
 

@@ -5,9 +5,9 @@ import math
 from torch import Tensor
 
 from robustmeta.attacks.base import Attack
+from robustmeta.batch import EpisodeBatch
 from robustmeta.defenses.adversarial_querying import around_queries
 from robustmeta.defenses.base import DEFENSES, Defense, has_objective
-from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Learner
 

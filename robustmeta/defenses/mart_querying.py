@@ -5,9 +5,9 @@ from torch import Tensor
 
 from robustmeta.attacks.base import Attack
 from robustmeta.attacks.projected_gradient import divergence
+from robustmeta.batch import Queries
 from robustmeta.defenses.base import DEFENSES
 from robustmeta.defenses.query_defense import QueryDefense, check_weight
-from robustmeta.episodes import Queries
 from robustmeta.learners.base import Classifier, Learner
 
 

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from robustmeta.batch import EpisodeBatch, Queries
 from robustmeta.defenses.base import DEFENSES, Defense
-from robustmeta.episodes import EpisodeBatch, Queries
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from robustmeta.attacks.base import Attack, craft
+from robustmeta.batch import EpisodeBatch, Queries
 from robustmeta.defenses.base import Defense, stack
-from robustmeta.episodes import EpisodeBatch, Queries
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Classifier, Learner
 

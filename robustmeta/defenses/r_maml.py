@@ -4,9 +4,9 @@ from torch import Tensor
 
 from robustmeta.attacks.base import Attack
 from robustmeta.attacks.projected_gradient import divergence
+from robustmeta.batch import Queries
 from robustmeta.defenses.base import DEFENSES, asked_once
 from robustmeta.defenses.query_defense import QueryDefense, check_weight
-from robustmeta.episodes import Queries
 from robustmeta.errors import unknown
 from robustmeta.learners.base import Classifier, Learner
 

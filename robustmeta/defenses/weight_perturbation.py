@@ -5,10 +5,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from robustmeta.attacks.base import Attack
+from robustmeta.batch import EpisodeBatch
 from robustmeta.defenses.adversarial_querying import around_queries
 from robustmeta.defenses.base import DEFENSES, Defense
 from robustmeta.defenses.query_defense import QueryDefense
-from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Learner
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from robustmeta.backbones import Backbone, Statistics
+from robustmeta.batch import Queries
 from robustmeta.draws import Draws, redrawn, seeds_of
-from robustmeta.episodes import Queries
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import LEARNERS, Classifier, query_loss
 from robustmeta.learners.maml import MAML, Point, Weights

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from robustmeta.episodes import EpisodeBatch, Queries
+from robustmeta.batch import EpisodeBatch, Queries
 from robustmeta.errors import RobustMetaError
 from robustmeta.registry import Registry
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from robustmeta.backbones import Backbone, Statistics, detach
-from robustmeta.episodes import EpisodeBatch, PosedQueries, Queries
+from robustmeta.batch import EpisodeBatch, PosedQueries, Queries
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, freeze
 from robustmeta.learners.embedding import EmbeddingLearner

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.func import functional_call
 
 from robustmeta.backbones import Backbone, Statistics, detach, select_tasks
+from robustmeta.batch import check_support
 from robustmeta.draws import Draws, seeds_of
-from robustmeta.episodes import check_support
 from robustmeta.learners.base import Classifier, Learner, freeze
 
 

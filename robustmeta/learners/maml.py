@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from robustmeta.backbones import Backbone, Statistics
-from robustmeta.episodes import check_support
+from robustmeta.batch import check_support
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import LEARNERS, Learner, freeze
 from robustmeta.learners.fast_weights import FastWeightsClassifier, LinearHead, check_inner_loop, check_ways, joined

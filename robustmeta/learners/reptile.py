@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from robustmeta.backbones import Backbone
-from robustmeta.episodes import Queries
+from robustmeta.batch import Queries
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import LEARNERS, Classifier, query_loss
 from robustmeta.learners.fast_weights import FastWeightsClassifier, one_by_one

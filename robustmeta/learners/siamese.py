@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from robustmeta.backbones import Backbone
+from robustmeta.batch import Queries
 from robustmeta.draws import Draws
-from robustmeta.episodes import Queries
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import LEARNERS, Classifier
 from robustmeta.learners.embedding import EmbeddingClassifier, EmbeddingLearner

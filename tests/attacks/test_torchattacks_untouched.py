@@ -9,7 +9,7 @@ import torch
 from robustmeta.attacks.base import Threat, craft
 from robustmeta.attacks.torchattacks_adapter import TorchAttack
 from robustmeta.attacks.torchattacks_classes import CLASSES
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 from robustmeta.learners.base import query_loss
 
 EVERY = [

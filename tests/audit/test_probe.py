@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from robustmeta.audit import Snapshot, probe
 from robustmeta.audit.purity import backward_calls
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 from robustmeta.learners import Classifier
 
 

@@ -9,7 +9,8 @@ from benchmarks import agreement
 from benchmarks.agreement import DisagreementError, agreed
 from benchmarks.peers.protonet import ProtoNetLoop
 from benchmarks.setting import Setting, Shifted
-from robustmeta.episodes import EpisodeBatch, Episodes
+from robustmeta.batch import EpisodeBatch
+from robustmeta.episodes import Episodes
 
 TINY = Setting("protonet", "support", size=16, width=8, ways=3, keep="last")
 

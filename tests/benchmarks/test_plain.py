@@ -11,7 +11,7 @@ from benchmarks.peers.ours import Whole, Workers
 from benchmarks.peers.protonet import ProtoNetFolded, ProtoNetLoop
 from benchmarks.plain import PlainConv4, plain_name, write_out
 from benchmarks.setting import Setting
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 
 TINY = Setting(size=16, width=4, ways=3, steps=2, inner_lr=0.2, dtype=torch.float64, random_start=False, attack_steps=2)
 

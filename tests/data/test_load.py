@@ -8,7 +8,7 @@ from robustmeta.errors import RobustMetaError
 
 
 def test_the_built_in_data_sets_are_registered():
-    assert {"omniglot", "glyphs", "folder"} <= set(DATASETS)
+    assert {"omniglot", "glyphs", "folder", "cifar_fs", "fc100", "mini_imagenet", "tiered_imagenet"} <= set(DATASETS)
 
 
 @pytest.mark.parametrize(

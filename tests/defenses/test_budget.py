@@ -7,7 +7,7 @@ import torch
 
 from robustmeta.assembly import build_learner
 from robustmeta.backbones import Backbone
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 from robustmeta.learners import Learner
 from robustmeta.recipe import Row, find
 

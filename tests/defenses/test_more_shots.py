@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from robustmeta.batch import EpisodeBatch
 from robustmeta.defenses import MoreShots
-from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from robustmeta.attacks.base import Attack, Crafted, Threat, Traits, held
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Learner
 

@@ -11,7 +11,7 @@ from robustmeta.attacks.base import Attack, Threat, Traits, uniform
 from robustmeta.attacks.engine import ENGINES
 from robustmeta.attacks.projected_gradient import LOSSES
 from robustmeta.attacks.support.base import Placed
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Learner
 

@@ -10,8 +10,8 @@ from robustmeta.attacks.base import uniform
 from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.attacks.support.base import Placed
 from robustmeta.attacks.support.fraction import FractionAttack, register
+from robustmeta.batch import EpisodeBatch
 from robustmeta.draws import redrawn
-from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Learner
 

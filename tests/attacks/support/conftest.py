@@ -8,8 +8,9 @@ import torch
 
 from robustmeta.attacks.support import folds, with_columns
 from robustmeta.backbones import Conv4
+from robustmeta.batch import EpisodeBatch
 from robustmeta.data.classes import ImageClasses
-from robustmeta.episodes import EpisodeBatch, Episodes
+from robustmeta.episodes import Episodes
 from robustmeta.learners import MAML, Learner, ProtoNet
 
 

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from robustmeta.attacks.base import Threat, Traits
 from robustmeta.attacks.support import craft_support, folds, with_columns
-from robustmeta.episodes import EpisodeBatch
+from robustmeta.batch import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 
 MASK = torch.tensor([[True, False, False, True, False, False], [False, True, False, False, False, True]])

@@ -12,8 +12,8 @@ from robustmeta.attacks.base import Threat
 from robustmeta.attacks.projected_gradient import LOSSES, PGD
 from robustmeta.attacks.support import Joint, Poison, Swap, craft_support
 from robustmeta.backbones import POLICIES, Backbone, Conv4, Embedding
+from robustmeta.batch import EpisodeBatch
 from robustmeta.defenses import AdversarialQuerying
-from robustmeta.episodes import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners import MAML, Learner, ProtoNet
 from robustmeta.learners.embedding import EmbeddingClassifier
