@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,24 +83,72 @@ def curve_attacks(recipe: Recipe, source: Source, channels: int) -> dict[str, At
 
     Raises `RobustMetaError` for an attack that does not fit the tasks, moves other than queries, or is by transfer.
     """
-    found = guarded(lambda: card(recipe.curve.attack), source, ("curve", "attack"))
+    found = _followed(recipe, recipe.curve.attack, source, ("curve", "attack"), channels)
     norm = recipe.threat.norm
-    fitting = guarded(partial(found.fit, norm, recipe.test.ways, channels), source, ("curve", "attack"))
-    if fitting != found:
-        problem = f"is {found.name!r}, which does not fit these tasks; {fitting.name!r} does"
-        raise source.error(("curve", "attack"), problem)
-    if found.target != "query" or found.knowledge == "transfer":
-        problem = f"is {found.name!r}; a curve takes an attack on the queries that needs no twin, as pgd-20-margin"
-        raise source.error(("curve", "attack"), problem)
     threats = {f"{eps:g}": guarded(partial(Threat, norm, eps), source, ("curve", "eps")) for eps in recipe.curve.eps}
     return {eps: guarded(partial(found.build, threat), source, ("curve", "attack")) for eps, threat in threats.items()}
+
+
+def step_attacks(recipe: Recipe, source: Source, channels: int) -> dict[str, Attack]:
+    """The attack of a recipe's `steps` at each number of them but 0, by the number; none where it has no such section.
+
+    channels: of the images. Raises `RobustMetaError` as `curve_attacks` does, and for an attack without steps.
+    """
+    if recipe.steps is None:
+        return {}
+    found = _followed(recipe, recipe.steps.attack, source, ("steps", "attack"), channels)
+    if "steps" not in found.parameters:
+        problem = f"is {found.name!r}, whose card has no 'steps'; name one that has, as pgd-20-margin"
+        raise source.error(("steps", "attack"), problem)
+    at = {
+        str(number): replace(found, parameters={**found.parameters, "steps": number}) for number in recipe.steps.steps
+    }
+    build = {number: partial(made.build, recipe.threat) for number, made in at.items() if number != "0"}
+    return {number: guarded(make, source, ("steps", "steps")) for number, make in build.items()}
+
+
+def _followed(recipe: Recipe, name: str, source: Source, at: tuple[str, ...], channels: int) -> Card:
+    """The card of an attack that is followed along something, which must fit the tasks."""
+    found = guarded(lambda: card(name), source, at)
+    fitting = guarded(partial(found.fit, recipe.threat.norm, recipe.test.ways, channels), source, at)
+    if fitting != found:
+        raise source.error(at, f"is {found.name!r}, which does not fit these tasks; {fitting.name!r} does")
+    if found.target != "query" or found.knowledge == "transfer":
+        problem = f"is {found.name!r}; a curve takes an attack on the queries that needs no twin, as pgd-20-margin"
+        raise source.error(at, problem)
+    return found
 
 
 def episodes_of(
     recipe: Recipe, source: Source, split: str, root: Path | None, device: str, path: tuple[str, ...], **task: int
 ) -> Episodes:
-    """Episodes of a split of the recipe's data set; errors carry the line of the recipe's `path`."""
-    name, options = str(recipe.dataset.get("name")), {k: v for k, v in recipe.dataset.items() if k != "name"}
-    loader = guarded(lambda: DATASETS[name], source, ("dataset", "name"))
-    checked = arguments(loader, options, source, ("dataset",), given=("split", "root"))
-    return guarded(lambda: Episodes(name, split, root=root, device=device, **task, **checked), source, path)
+    """Episodes of a split of the data set that rows are trained on; errors carry the line of the recipe's `path`."""
+    make = _episodes(recipe.dataset, source, ("dataset",))
+    return guarded(lambda: make(split, root=root, device=device, **task), source, path)
+
+
+def evaluation_episodes(
+    recipe: Recipe, source: Source, root: Path | None, device: str, image_shape: tuple[int, int, int] | None = None
+) -> Episodes:
+    """The episodes that a recipe's rows are evaluated on, of its data set or of another one.
+
+    The images of another one are fitted to the shape of those trained on: image_shape, or, without it, what is found in
+    their data set. Raises `RobustMetaError` with the line of the recipe.
+    """
+    test, at = recipe.test, ("test", "dataset")
+    task = {"ways": test.ways, "shots": test.shots, "queries": test.queries, "seed": test.seed}
+    if test.dataset is None:
+        return episodes_of(recipe, source, test.split, root, device, at[:1], **task)
+    make = _episodes(test.dataset, source, at)
+    if image_shape is None:
+        trained = episodes_of(recipe, source, "val", root, "cpu", ("dataset",), ways=2, shots=1, queries=1)
+        image_shape = trained.image_shape
+    fit = partial(make, test.split, root=root, device=device, image_shape=image_shape, **task)
+    return guarded(fit, source, at[:1])
+
+
+def _episodes(dataset: Mapping[str, Any], source: Source, path: tuple[str, ...]) -> Callable[..., Episodes]:
+    """What makes episodes of a data set, whose name and settings are checked."""
+    name, options = str(dataset.get("name")), {key: value for key, value in dataset.items() if key != "name"}
+    loader = guarded(lambda: DATASETS[name], source, (*path, "name"))
+    return partial(Episodes, name, **arguments(loader, options, source, path, given=("split", "root")))

@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from robustmeta.assembly import build_attacks, curve_attacks, survivors_only
+from robustmeta.assembly import build_attacks, curve_attacks, step_attacks, survivors_only
 from robustmeta.attacks.base import Attack
 from robustmeta.attacks.card import Card
 from robustmeta.attacks.support.base import SupportAttack
@@ -16,12 +16,14 @@ from robustmeta.certification.certify import measure_certified
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.errors import RobustMetaError
 from robustmeta.evaluation import judged, measure
+from robustmeta.exhibit import Exhibit, exhibit, hardest
 from robustmeta.files import whole_file
 from robustmeta.job import Job
 from robustmeta.learners import Learner
 from robustmeta.outcomes import Outcomes
 from robustmeta.recipe import Recipe
 from robustmeta.rows import versions
+from robustmeta.scoring import on_queries
 
 Attacks = Mapping[str, Attack | SupportAttack]
 
@@ -31,16 +33,19 @@ ON_CURVE = ("B01", "B02", "B04", "B06", "B08")
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of a row: outcomes under its attacks, along its curve, smoothed; the audit's findings on them.
+    """What was measured of a row: outcomes under its attacks, along its curves, smoothed; the audit's findings on them.
 
-    cards: the card that ran under each attack's name.
+    curve, steps: along eps and along attack steps. cards: the card that ran under each attack's name. exhibit: one task
+    to be looked at, if there is an attack on queries.
     """
 
     attacked: Outcomes
     curve: Outcomes
+    steps: Outcomes
     certified: Outcomes
     findings: list[Finding]
     cards: dict[str, Card]
+    exhibit: Exhibit | None = None
 
 
 def train_and_measure(job: Job) -> Measured:
@@ -49,7 +54,10 @@ def train_and_measure(job: Job) -> Measured:
 
 
 def measured(job: Job, learner: Learner, curve: bool = True) -> Measured:
-    """The learner's outcomes under the row's attacks, with `curve` along the recipe's curve, certified; the audit."""
+    """The learner's outcomes under the row's attacks, certified; the audit's findings on them.
+
+    curve: also what is drawn and not tabled: accuracy along the recipe's curve and steps, and the exhibit.
+    """
     recipe, cards = job.recipe, job.cards
     twin = _twin(job)
     own = learner if job.by_transfer and not job.row.defense else None  # an undefended learner is its own twin
@@ -59,13 +67,19 @@ def measured(job: Job, learner: Learner, curve: bool = True) -> Measured:
     findings = judged(attacked, attacks, recipe.threat, recipe.test.ways)
     if job.audit == "full":
         findings += job.ranks.shared(lambda: _full_audit(job, attacks, learner, twin))
-    along = Outcomes()
+    along, by_steps, exhibit = Outcomes(), Outcomes(), None
     if curve:
-        episodes = min(recipe.curve.episodes, recipe.test.episodes)
-        at_eps = curve_attacks(recipe, job.source, job.test_tasks().image_shape[0])
-        along = _measure(job, "curve", at_eps, episodes, (learner, None), {"probed": 0})
-        findings += _on_curve(judged(along, at_eps, recipe.threat, recipe.test.ways))
-    return Measured(attacked, along, _certified(job, learner), findings, cards)
+        channels = job.test_tasks().image_shape[0]
+        along, faults = _followed(
+            job, "curve", curve_attacks(recipe, job.source, channels), recipe.curve.episodes, learner
+        )
+        findings += [replace(found, subject=f"the curve at eps {found.subject}") for found in faults]
+        if recipe.steps is not None:
+            at_steps = step_attacks(recipe, job.source, channels)
+            by_steps, faults = _followed(job, "steps", at_steps, recipe.steps.episodes, learner)
+            findings += [replace(found, subject=f"the curve at {found.subject} steps") for found in faults]
+        exhibit = job.ranks.shared(lambda: _exhibit(job, attacked, attacks, (learner, twin), settings))
+    return Measured(attacked, along, by_steps, _certified(job, learner), findings, cards, exhibit)
 
 
 def _certified(job: Job, learner: Learner) -> Outcomes:
@@ -82,10 +96,29 @@ def _certified(job: Job, learner: Learner) -> Outcomes:
         )  # fmt: skip
 
 
-def _on_curve(findings: Sequence[Finding]) -> list[Finding]:
-    """What went wrong along the curve, where accuracies are drawn and not flagged, as findings on its points."""
-    faults = [found for found in findings if found.code in ON_CURVE and found.verdict != "pass"]
-    return [replace(found, subject=f"the curve at eps {found.subject}") for found in faults]
+def _followed(
+    job: Job, stage: str, attacks: Attacks, episodes: int, learner: Learner
+) -> tuple[Outcomes, list[Finding]]:
+    """Outcomes along a curve, where accuracies are drawn and not flagged, and what went wrong there."""
+    number = min(episodes, job.recipe.test.episodes)
+    outcomes = _measure(job, stage, attacks, number, (learner, None), {"probed": 0})
+    findings = judged(outcomes, attacks, job.recipe.threat, job.recipe.test.ways)
+    return outcomes, [found for found in findings if found.code in ON_CURVE and found.verdict != "pass"]
+
+
+def _exhibit(
+    job: Job, attacked: Outcomes, attacks: Attacks, learners: tuple[Learner, Learner | None], settings: dict[str, Any]
+) -> Exhibit | None:
+    """The first test task under the attack that took most of its queries; None where no attack is on queries."""
+    chosen = hardest(attacked, [name for name in attacks if on_queries(attacks[name])], **settings)
+    if chosen is None:
+        return None
+    kept = _kept(job, f"exhibit-{job.recipe.hash}-{_digest({chosen: attacks[chosen]}, learners, settings)}.npz")
+    if kept.exists():
+        return Exhibit.load(kept)
+    made = exhibit(learners[0], job.test_tasks()[0], chosen, cast(Attack, attacks[chosen]), job.recipe.test.seed)
+    made.save(kept)
+    return made
 
 
 def _measure(

@@ -11,11 +11,11 @@ from typing import Any
 import yaml
 
 from robustmeta.attacks.base import Threat
-from robustmeta.certification.smoothing import Smoothing
 from robustmeta.defenses import DEFENSES
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.marked_yaml import load_marked
 from robustmeta.schema import Source, make
+from robustmeta.sections import Certify, Curve, Steps, Test
 from robustmeta.training import Training
 
 DEFAULT = "glyphs-5w1s"
@@ -28,40 +28,6 @@ class _Dumper(yaml.SafeDumper):
 
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
-
-
-@dataclass(frozen=True)
-class Test:
-    """The episodes that every learner of a recipe is evaluated on."""
-
-    ways: int = 5
-    shots: int = 1
-    queries: int = 15
-    episodes: int = 600
-    seed: int = 1
-    split: str = "test"
-
-    __test__ = False  # not a pytest class
-
-    def __post_init__(self) -> None:
-        if self.episodes < 2:
-            raise RobustMetaError(f"episodes is {self.episodes}; an interval needs at least 2")
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Accuracy against eps: one attack at each of `eps` (in [0, 1] pixel units), on the first `episodes`."""
-
-    attack: str = "pgd-20-margin"
-    eps: tuple[float, ...] = (0.0, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2)
-    episodes: int = 50
-
-
-@dataclass(frozen=True)
-class Certify(Smoothing):
-    """Certified accuracy by randomized smoothing, on the first `episodes`; the other settings are `Smoothing`'s."""
-
-    episodes: int = 50
 
 
 @dataclass(frozen=True)
@@ -116,7 +82,7 @@ class Recipe:
 
     dataset, backbone: mappings of a registered `name` and its settings. attacks: a suite, or a list of cards.
     training and backbone hold for all rows but for what a row says otherwise. certify: what certified accuracy is
-    measured with; without it, none is.
+    measured with, steps: accuracy against the steps of an attack; without them, neither is.
     """
 
     name: str
@@ -129,12 +95,16 @@ class Recipe:
     backbone: dict[str, Any] = field(default_factory=lambda: {"name": "conv4"})
     training: dict[str, Any] = field(default_factory=dict)
     certify: Certify | None = None
+    steps: Steps | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain data, every setting written out."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
-        if self.certify is None:  # so that the hash of a recipe without it is that of before it was a setting
-            del plain["certify"]
+        for later in ("certify", "steps"):
+            if plain[later] is None:  # so that the hash of a recipe without it is that of before it was a setting
+                del plain[later]
+        if self.test.dataset is None:
+            del plain["test"]["dataset"]
         return plain
 
     def as_yaml(self) -> str:
@@ -152,9 +122,15 @@ class Recipe:
         return make(Training, {**self.training, **row.training}, Source(self.name, {}), ("training",))
 
     @property
+    def tested_on(self) -> dict[str, Any]:
+        """The data set of the test tasks, with its settings: that of training where the recipe says no other."""
+        return self.test.dataset or self.dataset
+
+    @property
     def summary(self) -> str:
         """Data, task, threat and learners, in a line for a list."""
-        task = f"{self.dataset['name']}, {self.test.ways}-way {self.test.shots}-shot"
+        data = " -> ".join(dict.fromkeys((self.dataset["name"], self.tested_on["name"])))
+        task = f"{data}, {self.test.ways}-way {self.test.shots}-shot"
         return f"{task}, {self.threat.norm} eps {self.threat.eps:g}: {', '.join(row.name for row in self.rows)}"
 
     def seeded(self, seed: int) -> "Recipe":

@@ -97,9 +97,17 @@ def episode_rows(outcomes: Outcomes, about: Mapping[str, Any]) -> pd.DataFrame:
 
 def curve_rows(outcomes: Outcomes, attack: str, eps_of: Mapping[str, float], about: Mapping[str, Any]) -> pd.DataFrame:
     """One row an eps: accuracy under one attack at that eps; `eps_of` maps names in `outcomes` to eps."""
-    rows = []
-    for name, eps in eps_of.items():
-        accuracy, ci95 = mean_interval(outcomes.right[name].mean(1))
-        shared = {"attack": attack, "eps": eps, "episodes": outcomes.episodes}
-        rows.append({**about, **shared, "accuracy": accuracy, "ci95": ci95})
-    return pd.DataFrame(rows)
+    return pd.DataFrame([{**about, "attack": attack, "eps": eps, **_mean(outcomes, at)} for at, eps in eps_of.items()])
+
+
+def step_rows(
+    outcomes: Outcomes, attack: str, eps: float, steps: Sequence[int], about: Mapping[str, Any]
+) -> pd.DataFrame:
+    """One row a number of steps: accuracy under one attack of so many; 0 are the clean images."""
+    shared = {**about, "attack": attack, "eps": eps}
+    return pd.DataFrame([{**shared, "steps": n, **_mean(outcomes, str(n) if n else "clean")} for n in sorted(steps)])
+
+
+def _mean(outcomes: Outcomes, name: str) -> dict[str, Any]:
+    accuracy, ci95 = mean_interval(outcomes.right[name].mean(1))
+    return {"episodes": outcomes.episodes, "accuracy": accuracy, "ci95": ci95}

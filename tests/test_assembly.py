@@ -6,7 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from robustmeta.assembly import build_attacks, build_learner, curve_attacks, episodes_of, suite_cards, survivors_only
+from robustmeta.assembly import (
+    build_attacks,
+    build_learner,
+    curve_attacks,
+    episodes_of,
+    step_attacks,
+    suite_cards,
+    survivors_only,
+)
 from robustmeta.attacks.base import Threat
 from robustmeta.attacks.card import card
 from robustmeta.attacks.projected_gradient import ProjectedGradient
@@ -248,3 +256,27 @@ def test_an_attack_on_the_support_needs_queries_to_be_judged_on() -> None:
     recipe = replace(recipe, test=replace(recipe.test, queries=1))
     with pytest.raises(RobustMetaError, match=r"mine.yaml:\d+: test.queries: is 1; the attack 'poison-20' needs 2"):
         suite_cards(recipe, source, 1)
+
+
+def test_the_attack_of_steps_is_that_of_the_card_but_for_them() -> None:
+    recipe, source = read(TEXT + "steps: {attack: pgd-50, steps: [0, 1, 8]}\n", "mine.yaml")
+    made = step_attacks(recipe, source, 1)
+    assert list(made) == ["1", "8"]
+    assert [attack.steps for attack in made.values()] == [1, 8]
+    whole = card("pgd-50").build(recipe.threat)
+    assert replace(made["8"], steps=50) == whole
+    assert step_attacks(*read(TEXT, "mine.yaml"), 1) == {}
+
+
+@pytest.mark.parametrize(
+    ("attack", "message"),
+    [
+        ("square-1000", "mine.yaml:15: steps.attack: is 'square-1000', whose card has no 'steps'; name one that has"),
+        ("poison-20", "mine.yaml:15: steps.attack: is 'poison-20'; a curve takes an attack on the queries"),
+        ("pgd-5", "mine.yaml:15: steps.attack: unknown attack 'pgd-5'; did you mean"),
+    ],
+)
+def test_steps_take_an_attack_that_has_them(attack, message) -> None:
+    recipe, source = read(TEXT + f"steps: {{attack: {attack}}}\n", "mine.yaml")
+    with pytest.raises(RobustMetaError, match=re.escape(message)):
+        step_attacks(recipe, source, 1)

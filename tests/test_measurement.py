@@ -54,6 +54,33 @@ def test_an_attack_that_raises_along_the_curve_is_told_of(jobs, monkeypatch) -> 
     assert "no such class" in failed[0].text
 
 
+def test_steps_and_exhibit_are_measured_kept_and_written(tmp_path, monkeypatch) -> None:
+    text = TEXT.replace("backbone:", "steps: {attack: pgd-20, steps: [0, 1, 3], episodes: 5}\nbackbone:")
+    recipe, source = read(text, "tiny.yaml")
+    report = bench(recipe, source, tmp_path / "out")
+    assert report.steps[["row", "steps", "episodes"]].values.tolist() == [
+        [row, steps, 2] for row in ("protonet-natural", "protonet-aq") for steps in (0, 1, 3)
+    ]
+    clean = report.results.query("attack == 'clean'")["accuracy"].to_list()
+    assert report.steps.query("steps == 0")["accuracy"].to_list() == pytest.approx(clean)
+    assert {"steps.csv", "steps.png", "gallery.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert {name: seen.attack for name, seen in report.exhibits.items()}.keys() == {"protonet-natural", "protonet-aq"}
+    # What is kept is not done again.
+    monkeypatch.setattr("robustmeta.measurement.exhibit", None)
+    monkeypatch.setattr("robustmeta.evaluation.attack_episodes", None)
+    again = bench(recipe, source, tmp_path / "out")
+    assert again.steps.equals(report.steps)
+    for name, seen in report.exhibits.items():
+        assert (again.exhibits[name].moved == seen.moved).all()
+
+
+def test_an_attack_that_cannot_be_stepped_is_told_before_training(tmp_path) -> None:
+    recipe, source = read(TEXT.replace("backbone:", "steps: {attack: square-1000}\nbackbone:"), "tiny.yaml")
+    with pytest.raises(RobustMetaError, match=r"tiny.yaml:5: steps.attack: is 'square-1000', whose card"):
+        bench(recipe, source, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_undefended_learner_is_its_own_twin_and_a_defended_one_has_that_of_the_recipe(jobs) -> None:
     plain, defended = jobs
     assert (plain.twin_checkpoint, defended.twin_checkpoint) == (None, plain.checkpoint)

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from robustmeta.attacks.base import Threat
 from robustmeta.errors import RobustMetaError
-from robustmeta.recipe import Curve, Recipe, Row, Test, find, read
+from robustmeta.recipe import Recipe, Row, find, read
+from robustmeta.sections import Curve, Steps, Test
 from robustmeta.training import Training
 
 TEXT = """\
@@ -44,6 +45,20 @@ def test_what_is_written_is_what_is_meant(recipe):
     assert recipe.dataset == {"name": "omniglot", "rotations": True}
 
 
+def test_another_data_set_to_test_on_is_a_setting_that_older_recipes_have_not(recipe):
+    assert recipe.tested_on == recipe.dataset
+    assert "dataset" not in recipe.as_dict()["test"]  # or the hash of every recipe there is would change
+    across, _ = read(TEXT.replace("seed: 5}", "seed: 5, dataset: {name: folder, size: 28}}"), "x.yaml")
+    assert across.tested_on == across.test.dataset == {"name": "folder", "size": 28}
+    assert across.hash != recipe.hash
+    assert read(across.as_yaml(), "again.yaml")[0] == across
+    assert [across.made_by(row) for row in across.rows] == [recipe.made_by(row) for row in recipe.rows]
+    assert across.summary == "omniglot -> folder, 3-way 1-shot, Linf eps 0.0313725: maml-natural, ours"
+    for wrong, line in (("{size: 28}", "its dataset needs a 'name'"), ("folder", "test.dataset: is 'folder'")):
+        with pytest.raises(RobustMetaError, match=f"x.yaml:3: .*{line}"):
+            read(TEXT.replace("seed: 5}", f"seed: 5, dataset: {wrong}}}"), "x.yaml")
+
+
 def test_a_row_overrules_the_recipe_setting_by_setting(recipe):
     maml, ours = recipe.rows
     assert recipe.training_of(maml) == Training(ways=3, shots=5, steps=40, lr=1e-3, seed=9)
@@ -75,6 +90,26 @@ def test_the_yaml_reads_back_to_the_same_recipe_with_the_same_hash(recipe):
     assert again == recipe
     assert again.hash == recipe.hash
     assert again.as_yaml() == recipe.as_yaml()
+
+
+def test_steps_are_a_section_of_their_own_that_leaves_other_hashes_alone(recipe):
+    assert "steps" not in recipe.as_dict()
+    asked, _ = read(TEXT.replace("rows:", "steps: {steps: [0, 10, 2]}\nrows:"), "mine.yaml")
+    assert asked.steps == Steps("pgd-20-margin", (0, 10, 2), 50)
+    assert read(asked.as_yaml(), "again.yaml")[0] == asked
+    assert asked.hash != recipe.hash
+    assert asked.made_by(asked.rows[0]) == recipe.made_by(recipe.rows[0])
+
+
+@pytest.mark.parametrize(("name", "known"), [("glyphs-5w1s", "24e40978d9b4"), ("learners-omniglot", "e4e33449be22")])
+def test_the_hashes_of_reports_that_are_out_stay(name, known):
+    assert find(name)[0].hash == known
+
+
+@pytest.mark.parametrize("steps", ["[]", "[-1, 5]", "[5, 5]", "[0, 1.5]"])
+def test_steps_are_different_whole_numbers(steps):
+    with pytest.raises(RobustMetaError, match=r"^mine.yaml:9: steps"):
+        read(TEXT.replace("rows:", f"steps: {{steps: {steps}}}\nrows:"), "mine.yaml")
 
 
 NUMBERLIKE = st.from_regex(r"[-+]?[0-9.]{0,3}([eExo:_][-+]?[0-9.]{0,3})?", fullmatch=True)

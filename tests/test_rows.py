@@ -10,7 +10,7 @@ from robustmeta.attacks.base import Threat
 from robustmeta.attacks.card import card
 from robustmeta.audit import Finding
 from robustmeta.outcomes import Outcomes
-from robustmeta.rows import audit_rows, curve_rows, episode_rows, result_rows, versions
+from robustmeta.rows import audit_rows, curve_rows, episode_rows, result_rows, step_rows, versions
 
 ISSUE = (
     "learner", "defense", "backbone", "norm_policy", "dataset", "split", "ways", "shots", "queries", "episodes",
@@ -130,6 +130,14 @@ def test_a_row_an_eps():
     assert rows.accuracy.tolist() == [0.75, 0.25]
     assert rows.ci95.tolist() == pytest.approx([12.706204736432095 * sqrt(1 / 8) / sqrt(2), 0])
     assert rows[["learner", "attack", "episodes"]].values.tolist() == [["maml", "pgd-50", 2]] * 2
+
+
+def test_a_row_a_number_of_steps_and_none_are_the_clean_images():
+    found = {"clean": right(4, 3), "1": right(2, 2), "10": right(1, 0), "worst": right(1, 0)}
+    rows = step_rows(Outcomes(found), "pgd-50", 0.1, (10, 0, 1), {"learner": "maml"})
+    assert rows.steps.tolist() == [0, 1, 10]
+    assert rows.accuracy.tolist() == [0.875, 0.5, 0.125]
+    assert rows[["learner", "attack", "eps", "episodes"]].values.tolist() == [["maml", "pgd-50", 0.1, 2]] * 3
 
 
 def test_versions_are_those_installed():

@@ -1,6 +1,7 @@
 """The audit: checks that catch robust accuracy which is none."""
 
-from robustmeta.audit.finding import CODES, Finding, flags, lines
+from robustmeta.audit.explained import Explanation, explanations
+from robustmeta.audit.finding import CODES, Finding, Summary, flags, lines, summaries
 from robustmeta.audit.full import AUDITED, FULL, full_audit
 from robustmeta.audit.judge import judge
 from robustmeta.audit.probe import PROBED, probe
@@ -12,13 +13,17 @@ __all__ = [
     "CODES",
     "FULL",
     "PROBED",
+    "Explanation",
     "Finding",
     "Snapshot",
+    "Summary",
     "Watched",
+    "explanations",
     "flags",
     "full_audit",
     "judge",
     "lines",
     "probe",
+    "summaries",
     "tied",
 ]

@@ -100,27 +100,49 @@ def flags(findings: Iterable[Finding], attack: str, elsewhere: Container[str] = 
     return ",".join(f"{code}:{verdict}" for code, verdict in verdicts.items() if verdict != "pass")
 
 
-def lines(findings_by_row: Mapping[str, Sequence[Finding]]) -> list[str]:
-    """What is printed under a table whose rows, by their names, have these findings.
+@dataclass(frozen=True)
+class Summary:
+    """What a check says of all rows together: its code, the worst verdict of all, and the clauses to be printed.
 
-    One line a code, its verdict the worst of all: a pass with the largest evidence there was and, above 0, whose it is;
-    below a warning or failure, a line for each row and attack it is of.
+    Of a pass, one: the largest evidence there was and, above 0, whose it is. Else one for each row and attack that
+    warns or fails, with its verdict, in the order of the rows.
     """
-    printed = []
+
+    code: str
+    verdict: str
+    clauses: tuple[tuple[str, str], ...]
+
+
+def summaries(findings_by_row: Mapping[str, Sequence[Finding]]) -> list[Summary]:
+    """What is said under a table whose rows, by their names, have these findings: one summary a code."""
+    said = []
     for code, of_code in _by_code(found for findings in findings_by_row.values() for found in findings).items():
         whole = worst(of_code)
-        head = f"[{whole.verdict}] {code} {CODES[code]}"
         if whole.verdict == "pass":
             row = next(row for row, findings in findings_by_row.items() if any(found is whole for found in findings))
             whose = ", ".join(filter(None, [row if len(findings_by_row) > 1 else "", whole.subject]))
-            printed.append(f"{head}: {whole.text}" + f" ({whose})" * bool(whose and whole.evidence > 0))
+            clause = whole.text + f" ({whose})" * bool(whose and whole.evidence > 0)
+            said.append(Summary(code, "pass", (("pass", clause),)))
             continue
-        printed.append(head)
-        for row, findings in findings_by_row.items():
-            for found in findings:
-                if found.code == code and found.verdict != "pass":
-                    whose = ", ".join(filter(None, [row, found.subject]))
-                    printed.append(f"    {found.verdict}: " + ": ".join(filter(None, [whose, found.text])))
+        clauses = [
+            (found.verdict, ": ".join(filter(None, [", ".join(filter(None, [row, found.subject])), found.text])))
+            for row, findings in findings_by_row.items()
+            for found in findings
+            if found.code == code and found.verdict != "pass"
+        ]
+        said.append(Summary(code, whole.verdict, tuple(clauses)))
+    return said
+
+
+def lines(findings_by_row: Mapping[str, Sequence[Finding]]) -> list[str]:
+    """The `summaries` as they are printed: a line a code and, below a warning or failure, a line for each clause."""
+    printed = []
+    for said in summaries(findings_by_row):
+        head = f"[{said.verdict}] {said.code} {CODES[said.code]}"
+        if said.verdict == "pass":
+            printed.append(f"{head}: {said.clauses[0][1]}")
+        else:
+            printed += [head, *(f"    {verdict}: {clause}" for verdict, clause in said.clauses)]
     return printed
 
 

@@ -6,8 +6,8 @@ from robustmeta.audit import Finding, lines
 from robustmeta.report.rows import AUDIT, labelled, require
 
 
-def audit_lines(audit: pd.DataFrame) -> list[str]:
-    """`[pass]`, `[warn]` and `[fail]` lines of the rows of audit.csv, one a check, and one a learner that it is about.
+def findings_by_row(audit: pd.DataFrame) -> dict[str, list[Finding]]:
+    """The findings in the rows of audit.csv, by the learner they are about.
 
     Raises `RobustMetaError` for missing columns or no rows.
     """
@@ -16,4 +16,12 @@ def audit_lines(audit: pd.DataFrame) -> list[str]:
     for row in labelled(audit).to_dict("records"):
         finding = Finding(**{name: row[name] for name in AUDIT if name not in ("learner", "defense")})
         found.setdefault(row["label"], []).append(finding)
-    return lines(found)
+    return found
+
+
+def audit_lines(audit: pd.DataFrame) -> list[str]:
+    """`[pass]`, `[warn]` and `[fail]` lines of the rows of audit.csv, one a check, and one a learner that it is about.
+
+    Raises `RobustMetaError` for missing columns or no rows.
+    """
+    return lines(findings_by_row(audit))

@@ -10,6 +10,10 @@ REFERENCE = "aq"
 ALIKE = ("learner", "backbone", "norm_policy")
 """What a row has in common with the one it is compared to."""
 COLUMNS = ("row", "variant", "defense", "train_seed", *ALIKE)
+GAINED = (
+    "Accuracy minus that of the same learner and backbone under `aq`, averaged over the training seeds that both have, "
+    "episode by episode: the intervals are of paired values over episodes, and say nothing of other seeds."
+)
 
 
 def differences(results: pd.DataFrame, episodes: pd.DataFrame) -> pd.DataFrame:

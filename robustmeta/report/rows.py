@@ -13,7 +13,9 @@ RESULTS = (
 EPISODES = ("learner", "defense", "episode", "clean")
 AUDIT = ("learner", "defense", "code", "verdict", "subject", "evidence", "threshold", "text")
 CURVE = ("learner", "defense", "attack", "eps", "episodes", "accuracy", "ci95")
+STEPS = ("learner", "defense", "attack", "eps", "steps", "episodes", "accuracy", "ci95")
 
+CLEAN, WORST = "clean", "worst"
 CERTIFIED = "certified"
 """The target of rows that no attack made: certified accuracies, of a threat and a number of episodes of their own."""
 
@@ -50,17 +52,23 @@ def labelled(frame: pd.DataFrame) -> pd.DataFrame:
 
     Learners and defenses otherwise keep the order in which they first appear. Where one learner and defense
     stands for several rows of a recipe, the label says which, by the column `row` if there is one, else by the
-    settings that differ (`VARIANTS`): `maml / natural (order first)`.
+    settings that differ (`VARIANTS`): `maml / natural (order first)`. With a column `report`, each report is labelled
+    by itself, and a label of several says whose it is: `maml / natural [omniglot-5w1s]`.
     """
     frame = frame.reset_index(drop=True)  # rows put together from several tables may share their numbers
     labels: dict[object, str] = {}
-    for (learner, defense), group in frame.groupby(["learner", "defense"], sort=False):
+    report = ["report"] if "report" in frame.columns else []
+    for (*_, learner, defense), group in frame.groupby([*report, "learner", "defense"], sort=False):
         differ = [c for c in ("row", *VARIANTS) if c in frame.columns and len(group[c].unique()) > 1]
         telling = ["row"] if "row" in differ else differ
         for row in group.index:
             words = (f"{column} {group[column].loc[row]}" for column in telling)
             details = ", ".join(word.removeprefix("row ") for word in words)
             labels[row] = f"{learner} / {defense}" + (f" ({details})" if details else "")
+    label = pd.Series(labels, dtype=object)
+    if report:
+        shared = frame["report"].groupby(label).transform("nunique") > 1
+        label = label.mask(shared, label + " [" + frame["report"] + "]")
     learners, defenses = list(frame["learner"].unique()), list(frame["defense"].unique())
     rank = pd.DataFrame(
         {
@@ -70,7 +78,7 @@ def labelled(frame: pd.DataFrame) -> pd.DataFrame:
         index=frame.index,
     )
     ranked = rank.sort_values(["learner", "defense"], kind="stable").index
-    return frame.assign(label=pd.Series(labels, dtype=object)).loc[ranked]
+    return frame.assign(label=label).loc[ranked]
 
 
 def unrepeated(frame: pd.DataFrame, keys: Sequence[str], what: str) -> None:
@@ -79,3 +87,12 @@ def unrepeated(frame: pd.DataFrame, keys: Sequence[str], what: str) -> None:
     if len(twice):
         where = ", ".join(f"{key} {twice.iloc[0][key]}" for key in keys)
         raise RobustMetaError(f"the {what} table has two rows of {where}; each must stand there once")
+
+
+def distinct(values: pd.Series) -> str:
+    """The values there are, each once, with commas between; `-` for none."""
+    return ", ".join(_plain(value) for value in values.dropna().unique() if value != "") or "-"
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -55,14 +55,19 @@ class Setting:
     @property
     def eps_text(self) -> str:
         """Eps as it is written: `8/255` where it is a whole number of 255ths, else `0.1`."""
-        steps = round(self.eps * 255)
-        whole = self.threat_norm == "Linf" and steps >= 1 and abs(self.eps * 255 - steps) < 1e-4
-        return f"{steps}/255" if whole else f"{self.eps:.4g}"
+        return written_eps(self.threat_norm, self.eps)
 
     @property
     def budget(self) -> str:
         """The threat in words: `Linf, eps 0.1`."""
         return f"{self.threat_norm}, eps {self.eps_text}"
+
+
+def written_eps(norm: str, eps: float) -> str:
+    """Eps as people write it: under Linf `8/255` where it is a whole number of 255ths, else `0.1`; 51/255 is `0.2`."""
+    steps = round(eps * 255)
+    whole = norm == "Linf" and steps >= 1 and abs(eps * 255 - steps) < 1e-4
+    return f"{steps}/255" if whole and round(eps, 2) != eps else f"{eps:.4g}"
 
 
 def _single(frame: pd.DataFrame, column: str) -> str | int | float:

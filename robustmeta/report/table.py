@@ -1,12 +1,13 @@
 """Rows to comparison tables: learners down, attacks across, as text and as Markdown."""
 
-import re
-
 import pandas as pd
 
+from robustmeta.report.cells import bold_cells, columns_of, numeric
 from robustmeta.report.rows import CERTIFIED, labelled, require, unrepeated
+from robustmeta.report.rows import CLEAN as CLEAN
+from robustmeta.report.rows import WORST as WORST
+from robustmeta.report.standing import ranks
 
-CLEAN, WORST = "clean", "worst"
 TARGETS = {"support": "support", "joint": "support + query"}
 
 
@@ -47,12 +48,13 @@ def comparison(results: pd.DataFrame, value: str = "accuracy", interval: str = "
     frame = pd.DataFrame(
         [[cells.get((name, attack), "-") for attack in attacks] for name in names],
         index=pd.Index(names, name="learner / defense"),
-        columns=[_title(results, attack) for attack in attacks],
+        columns=[title(results, attack) for attack in attacks],
         dtype=object,
     )
     raised = flags(rows)
     if value == "accuracy" and "audit" in rows.columns and (rows["attack"] == WORST).sum() > 1:
-        frame["rank"] = _ranks(rows, names)
+        places = ranks(rows)
+        frame["rank"] = [str(places.get(name, "-")) for name in names]
     if raised:
         frame["flags"] = [_spell(raised.get(name, {})) for name in names]
     return frame
@@ -62,15 +64,10 @@ def _target(results: pd.DataFrame, attack: str) -> str:
     return str(results.loc[results["attack"] == attack, "target"].iloc[0]) if "target" in results.columns else ""
 
 
-def _title(results: pd.DataFrame, attack: str) -> str:
+def title(results: pd.DataFrame, attack: str) -> str:
+    """The column of an attack: its name, and what it moves where that is not the queries."""
     target = _target(results, attack)
     return attack if target in ("", "query", CERTIFIED) else f"{attack} ({TARGETS.get(target, target)})"
-
-
-def _ranks(rows: pd.DataFrame, names: list[str]) -> list[str]:
-    worst = rows[(rows["attack"] == WORST) & ~rows["flags"].fillna("").str.contains(":fail")]
-    ranked = worst.set_index("label")["accuracy"].rank(ascending=False, method="min")
-    return [f"{ranked[name]:.0f}" if name in ranked.index and pd.notna(ranked[name]) else "-" for name in names]
 
 
 def flags(rows: pd.DataFrame) -> dict[str, dict[str, list[str]]]:
@@ -92,9 +89,9 @@ def _spell(codes: dict[str, list[str]]) -> str:
 
 def as_text(frame: pd.DataFrame) -> str:
     """The table in fixed width for a terminal: numbers right-aligned, a rule under the head, no last newline."""
-    columns = _columns(frame)
+    columns = columns_of(frame)
     widths = [max(map(len, column)) for column in columns]
-    right = [_numeric(column[1:]) for column in columns]
+    right = [numeric(column[1:]) for column in columns]
     lines = [
         "  ".join(
             cell.rjust(width) if to_right else cell.ljust(width)
@@ -105,26 +102,27 @@ def as_text(frame: pd.DataFrame) -> str:
     return "\n".join([lines[0], "-" * (sum(widths) + 2 * (len(widths) - 1)), *lines[1:]])
 
 
-def as_markdown(frame: pd.DataFrame) -> str:
-    """The table as GitHub Markdown: numbers right-aligned, `|` escaped, no last newline."""
-    columns = [[_escape(cell) for cell in column] for column in _columns(frame)]
+def as_markdown(frame: pd.DataFrame, bold: pd.DataFrame | None = None) -> str:
+    """The table as GitHub Markdown: numbers right-aligned, `|` escaped, no last newline.
+
+    bold: True for the cells of the same row and column names that are to be bold.
+    """
+    plain, marked = columns_of(frame), bold_cells(frame, bold)
+    columns = [
+        [
+            _escape(head),
+            *(f"**{_escape(cell)}**" if strong else _escape(cell) for cell, strong in zip(cells, own, strict=True)),
+        ]
+        for (head, *cells), own in zip(plain, marked, strict=True)
+    ]
     widths = [max(3, *map(len, column)) for column in columns]
-    right = [_numeric(column[1:]) for column in columns]
+    right = [numeric(column[1:]) for column in plain]
     rule = ["-" * (width - 1) + ":" if r else "-" * width for width, r in zip(widths, right, strict=True)]
     lines = [
         [cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right, strict=True)]
         for line in zip(*columns, strict=True)
     ]
     return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], rule, *lines[1:]])
-
-
-def _columns(frame: pd.DataFrame) -> list[list[str]]:
-    index = [str(frame.index.name or ""), *map(str, frame.index)]
-    return [index, *([str(name), *map(str, frame[name])] for name in frame.columns)]
-
-
-def _numeric(cells: list[str]) -> bool:
-    return all(re.fullmatch(r"-?|-?\d[\d.,]*( ± .+)?", cell) for cell in cells)
 
 
 def _escape(cell: str) -> str:

@@ -1,44 +1,53 @@
-"""The files of a report: CSV rows, the page, its picture and its recipe, each whole or not there."""
+"""The files of a report: CSV rows, the pages, their pictures and the recipe, each whole or not there."""
 
 import csv
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from robustmeta.errors import RobustMetaError
 from robustmeta.files import whole_file
-from robustmeta.report.figure import accuracy_against_eps
+from robustmeta.report.figures import figures
 from robustmeta.report.machine import this_machine
 from robustmeta.report.page import report_page
-from robustmeta.report.rows import AUDIT, CURVE, EPISODES, RESULTS, arranged, require
-from robustmeta.report.setting import Setting
+from robustmeta.report.rows import AUDIT, CURVE, EPISODES, RESULTS, STEPS, arranged, require
+from robustmeta.report.web import html_page
+
+if TYPE_CHECKING:
+    from robustmeta.exhibit import Exhibit
 
 TEXT = (
     "learner", "defense", "backbone", "norm_policy", "dataset", "split", "threat_norm", "attack", "flags", "order",
     "card", "config", "torch", "torchattacks", "robustmeta", "target", "suite", "suite_card", "audit", "code",
-    "verdict", "subject", "text", "row", "variant",
+    "verdict", "subject", "text", "row", "variant", "train_dataset", "model", "report", "sha256",
 )  # fmt: skip
 """Columns read back as text even where they look like numbers: versions, and hashes such as 12e4567."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """The tables of a report: a row an attack, an episode, a point of the curve, and a finding of the audit."""
+    """The tables of a report: a row an attack, an episode, a point of the curve, and a finding of the audit.
+
+    steps: a row a number of attack steps, if they were asked for. exhibits: a task to be looked at, by the row's name.
+    """
 
     results: pd.DataFrame
     episodes: pd.DataFrame
     curve: pd.DataFrame
     audit: pd.DataFrame
+    steps: pd.DataFrame = field(default_factory=pd.DataFrame)
+    exhibits: Mapping[str, "Exhibit"] = field(default_factory=dict)
 
     def write(self, folder: Path, recipe_text: str, command: str, machine: str) -> None:
         """Write the files of the report (see `write_report`)."""
         write_report(
-            folder, self.results, self.episodes, self.curve, recipe_text, command, machine=machine, audit=self.audit
-        )
+            folder, self.results, self.episodes, self.curve, recipe_text, command, machine=machine, audit=self.audit,
+            steps=self.steps, exhibits=self.exhibits,
+        )  # fmt: skip
 
     @property
     def failed(self) -> bool:
@@ -57,47 +66,65 @@ def write_report(
     machine: str | None = None,
     meanings: Mapping[str, str] | None = None,
     audit: pd.DataFrame | None = None,
+    steps: pd.DataFrame | None = None,
+    exhibits: Mapping[str, "Exhibit"] | None = None,
 ) -> Path:
-    """Write the CSV files, curve.png, recipe.yaml and, last, report.md; return the path of the last.
+    """Write the CSV files, the pictures, recipe.yaml, report.html and, last, report.md; return the path of the last.
 
-    results, episodes, curve, audit: the rows of the file of that name; without a curve (None, or no rows) its file
-    and picture are not written, without an audit its file is not.
+    results, episodes, curve, steps, audit: the rows of the file of that name; without a curve or steps (None, or no
+    rows) their file and picture are not written, without an audit its file is not. exhibits: see `gallery`.
     recipe_text: the YAML as run, written as it is. command: the shell line that made the rows.
     machine: by default the one this runs on. meanings: one sentence for each flag's code.
     Raises `RobustMetaError`, with nothing written, for missing columns, no rows or rows of more than one setting;
     and where the folder cannot be written.
     """
     folder = Path(folder)
-    drawn = curve is not None and not curve.empty
     require(episodes, EPISODES, "episodes")
+    machine = this_machine() if machine is None else machine
+    pictures = figures(results, episodes, curve, steps, exhibits)
     page = report_page(
         results,
         recipe_text,
         command,
-        this_machine() if machine is None else machine,
-        picture="curve.png" if drawn else None,
+        machine,
+        pictures=pictures,
         meanings=meanings,
         audit=audit,
         episodes=episodes,
     )
-    if curve is not None and drawn:
-        require(curve, CURVE, "curve")
     write_rows(arranged(results, RESULTS), folder / "results.csv")
     write_rows(arranged(episodes, EPISODES, last=["worst"]), folder / "episodes.csv")
-    if curve is not None and drawn:
-        write_rows(arranged(curve, CURVE), folder / "curve.csv")
-        accuracy_against_eps(curve, folder / "curve.png", Setting.of(results))
-    if audit is not None and not audit.empty:
-        write_rows(arranged(audit, AUDIT), folder / "audit.csv")
+    for name, frame, columns in (("curve", curve, CURVE), ("steps", steps, STEPS), ("audit", audit, AUDIT)):
+        if frame is not None and not frame.empty:
+            write_rows(arranged(frame, columns), folder / f"{name}.csv")
+    for picture in pictures:
+        picture.png(folder / f"{picture.name}.png")
     _write_text(folder / "recipe.yaml", recipe_text)
+    beside = {name: (folder / name).read_text(encoding="utf-8") for name in ("results.csv", "recipe.yaml")}
+    web = html_page(
+        results,
+        recipe_text,
+        command,
+        machine,
+        pictures=pictures,
+        meanings=meanings,
+        audit=audit,
+        episodes=episodes,
+        beside=beside,
+    )
+    _write_text(folder / "report.html", web)
     _write_text(folder / "report.md", page)
     return folder / "report.md"
 
 
 def write_rows(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write rows as CSV, whole: UTF-8, floats to 8 decimals, NaN empty."""
-    with whole_file(path) as part:
-        frame.to_csv(part, index=False, encoding="utf-8", lineterminator="\n", float_format=_decimal)
+    _write_text(Path(path), rows_text(frame))
+
+
+def rows_text(frame: pd.DataFrame) -> str:
+    """The text of the file that `write_rows` writes."""
+    return str(frame.to_csv(index=False, lineterminator="\n", float_format=_decimal))
 
 
 def read_rows(path: str | os.PathLike[str]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import pytest
 
 from robustmeta.errors import RobustMetaError
 from robustmeta.report.page import report_page
+from robustmeta.report.picture import Picture
 from robustmeta.report.table import as_markdown, comparison
 
 RECIPE = "data: {name: glyphs}\nways: 5\n"
@@ -23,7 +24,6 @@ def test_says_what_was_measured_and_how(results):
         "Guessing gives 20%",
         "the suite: fgsm, pgd-20, pgd-20-margin.",
         "`worst` is taken query by query",
-        "![Accuracy against eps, one line a learner, with 95% intervals](curve.png)",
         "robustmeta 0.1.0, torch 2.13, torchattacks 3.5.1",
         "Config: `0012345`",
         "fgsm `12e4567`",
@@ -32,6 +32,16 @@ def test_says_what_was_measured_and_how(results):
         f"```yaml\n{RECIPE}```",
     ):
         assert said in text
+
+
+def test_pictures_stand_where_they_are_read(results):
+    pictures = [Picture(name, f"The {name}", f"Of {name}.", None) for name in ("pareto", "curve", "gallery")]
+    text = page(results, pictures=pictures)
+    places = [text.index(part) for part in (
+        "## Accuracy, %", "![The pareto. Of pareto.](pareto.png)", "![The curve. Of curve.](curve.png)", "## Drop",
+        "## The gallery\n\n![The gallery. Of gallery.](gallery.png)\n\nOf gallery.", "## Learners",
+    )]  # fmt: skip
+    assert places == sorted(places)
 
 
 def test_holds_the_comparison_and_the_paired_drops(results):
@@ -84,7 +94,7 @@ def test_largest_perturbation_is_told_where_it_was_measured(results):
 
 
 def test_clean_alone_has_no_attack_to_speak_of(results):
-    text = page(results[results["attack"] == "clean"], picture=None)
+    text = page(results[results["attack"] == "clean"])
     for absent in ("Drop from clean", "the suite", "`worst`", "!["):
         assert absent not in text
 

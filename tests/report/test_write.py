@@ -10,7 +10,10 @@ from robustmeta.report.rows import RESULTS
 from robustmeta.report.write import read_rows, write_report, write_rows
 
 RECIPE = "# größer als nötig\nways: 5\n"
-FILES = ["curve.csv", "curve.png", "episodes.csv", "recipe.yaml", "report.md", "results.csv"]
+FILES = [
+    "curve.csv", "curve.png", "episodes.csv", "episodes.png", "pareto.png", "recipe.yaml", "report.html", "report.md",
+    "results.csv",
+]  # fmt: skip
 
 
 def names(folder):

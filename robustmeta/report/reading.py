@@ -1,0 +1,74 @@
+"""What the numbers of a report are, in words: the paragraphs that its pages share."""
+
+import pandas as pd
+
+from robustmeta.report.rows import CERTIFIED, distinct
+from robustmeta.report.setting import Setting
+from robustmeta.report.table import CLEAN, TARGETS, WORST, attack_names
+
+AUDITED = (
+    "Every check looks for evidence that a number above is too good. What raised a code, why it matters and what to "
+    "do stands {where}. A row that fails one is not ranked."
+)
+SMOOTHED = (
+    "`smoothed` and `certified-L2-r`, on the first {episodes} episodes, are of the learner under Gaussian noise, sigma "
+    "{sigma}: its answer over {selection} draws, and whether {samples} draws more prove it for every difference of L2 "
+    "length r or less, but for a probability of {alpha} a query. An abstention counts as an error; learners abstained "
+    "on {least:.1f} to {most:.1f}% of the queries. This is a threat of its own and no part of `worst`."
+)
+
+
+def reading(results: pd.DataFrame, setting: Setting) -> dict[str, str]:
+    """Paragraphs in Markdown on what was measured, each by the word for what it is about.
+
+    What every number is, what the attacks may do, and, where there are any, what `worst`, AutoAttack, attacks on the
+    support and the certified columns are.
+    """
+    targets = results.drop_duplicates("attack").set_index("attack").get("target", pd.Series(dtype=str)).to_dict()
+    suite = [name for name in attack_names(results) if targets.get(name, "query") == "query" and name != CLEAN]
+    suite = [name for name in suite if name != WORST]
+    support = [name for name in attack_names(results) if targets.get(name) in TARGETS]
+    said = {}
+    said["Numbers"] = (
+        f"Mean accuracy ± half-width of its 95% Student t interval over {setting.episodes} "
+        f"{'episode' if setting.episodes == 1 else 'episodes'}: {setting.ways}-way {setting.shots}-shot tasks with "
+        f"{setting.queries} {'query' if setting.queries == 1 else 'queries'} a class from the {setting.split} split "
+        f"of {setting.dataset} (seed {setting.seed}), the same for every row. Guessing gives "
+        f"{100 * setting.chance:.3g}%."
+    )
+    if suite:
+        said["Threat"] = (
+            f"Each attack moves the queries by at most eps = {setting.eps_text} in {setting.threat_norm}, inside "
+            f"[0, 1], against the adapted classifier; the suite: {', '.join(suite)}. Under an attack, a query "
+            "counts as right only if it is right clean too."
+        )
+    if WORST in set(results["attack"]):
+        said["Worst case"] = (
+            "`worst` is taken query by query: a query counts as right only if it is right clean and under every "
+            "attack, so it is never above the lowest number of its row."
+        )
+    if "autoattack" in set(results.get("suite", ())):
+        autoattack = (
+            "The suite is AutoAttack at the reference's settings (Croce & Hein, 2020), ways-aware: each attack meets "
+            "only the queries that those before it left right, and its column counts what it left."
+        )
+        if results["flags"].fillna("").str.contains("stand-in").any():
+            autoattack += " Attacks that need more ways than the tasks have were stood in for, as the flags say."
+        said["AutoAttack"] = autoattack
+    if support:
+        said["Support"] = (
+            f"Attacks on the support ({', '.join(support)}) move a share of its images, each by at most eps, before "
+            "the learner adapts; every query is judged under a support poisoned without it. They are a threat of their "
+            "own and no part of `worst`. A swap puts other images into the support, which costs a little by itself."
+        )
+    if CERTIFIED in set(results.get("target", ())):
+        said["Certified"] = _smoothing(results)
+    return said
+
+
+def _smoothing(results: pd.DataFrame) -> str:
+    """What the certified columns say, and how often nothing was said."""
+    rows = results[results["target"] == CERTIFIED]
+    said = {name: distinct(rows[name]) for name in ("episodes", "sigma", "selection", "samples", "alpha")}
+    silent = 100 * rows.drop_duplicates("row")["abstained"]
+    return SMOOTHED.format(**said, least=silent.min(), most=silent.max())

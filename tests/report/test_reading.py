@@ -1,0 +1,29 @@
+from robustmeta.report.reading import reading
+from robustmeta.report.setting import Setting
+
+
+def read(results):
+    return reading(results, Setting.of(results))
+
+
+def test_a_paragraph_for_each_thing_there_is(results):
+    assert list(read(results)) == ["Numbers", "Threat", "Worst case"]
+    assert list(read(results[results["attack"] == "clean"])) == ["Numbers"]
+    results["target"] = results["attack"].map({"pgd-20": "support"}).fillna("query")
+    assert list(read(results.assign(suite="autoattack"))) == [
+        "Numbers", "Threat", "Worst case", "AutoAttack", "Support",
+    ]  # fmt: skip
+
+
+def test_attacks_on_the_support_are_no_part_of_the_suite(results):
+    results["target"] = results["attack"].map({"pgd-20": "support"}).fillna("query")
+    said = read(results)
+    assert "the suite: fgsm, pgd-20-margin." in said["Threat"]
+    assert "Attacks on the support (pgd-20)" in said["Support"]
+
+
+def test_says_so_where_attacks_were_stood_in_for(results):
+    results["suite"] = "autoattack"
+    assert "stood in for" not in read(results)["AutoAttack"]
+    results.loc[results["attack"] == "fgsm", "flags"] = "stand-in:pgd-50"
+    assert "stood in for" in read(results)["AutoAttack"]
