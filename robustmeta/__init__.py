@@ -8,6 +8,7 @@ from robustmeta.attacks.base import Attack, Threat
 from robustmeta.attacks.projected_gradient import FGSM, PGD, ProjectedGradient
 from robustmeta.attacks.torchattacks_adapter import TorchAttack
 from robustmeta.backbones import BACKBONES, Backbone, Conv4, R2D2Net, ResNet12
+from robustmeta.batch import EpisodeBatch
 from robustmeta.certification import CERTIFICATES, Smoothing, certify
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.data import DATASETS, as_classes
@@ -30,7 +31,7 @@ from robustmeta.defenses import (
     TradesQuerying,
     WeightPerturbation,
 )
-from robustmeta.episodes import EpisodeBatch, Episodes
+from robustmeta.episodes import Episodes
 from robustmeta.errors import RobustMetaError
 from robustmeta.evaluation import evaluate
 from robustmeta.learners import (
@@ -59,6 +60,7 @@ from robustmeta.learners import (
 from robustmeta.process import prepare_process
 from robustmeta.robustify import robustify
 from robustmeta.training import train
+from robustmeta.zoo import load_model
 
 __all__ = [
     "ABML",
@@ -120,6 +122,7 @@ __all__ = [
     "as_classes",
     "certify",
     "evaluate",
+    "load_model",
     "prepare_process",
     "robustify",
     "train",

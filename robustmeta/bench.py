@@ -27,8 +27,9 @@ from robustmeta.ranks import ALONE, Ranks
 from robustmeta.recipe import Recipe, read
 from robustmeta.report.machine import this_machine
 from robustmeta.report.write import Report
-from robustmeta.rows import audit_rows, curve_rows, episode_rows, result_rows
+from robustmeta.rows import audit_rows, curve_rows, episode_rows, result_rows, step_rows
 from robustmeta.schema import Source
+from robustmeta.zoo import PREFIX, open_model
 
 Result = TypeVar("Result")
 
@@ -79,18 +80,28 @@ def _report(jobs: Sequence[tuple[Job, Measured]]) -> Report:
         who = {key: about[key] for key in ("row", "learner", "defense")}
         targets = {name: card.target for name, card in found.cards.items()}
         eps_of = {f"{eps:g}": eps for eps in job.recipe.curve.eps} if found.curve.right else {}
-        results = [result_rows(found.attacked, job.recipe.threat, about, found.cards, found.findings, targets)]
+        rows = [result_rows(found.attacked, job.recipe.threat, about, found.cards, found.findings, targets)]
         if job.recipe.certify and found.certified.right:
             certified = certified_rows(found.certified, job.recipe.certify, about)
-            results.append(certified[certified["attack"] != "clean"])  # on fewer episodes than the table's
+            rows.append(certified[certified["attack"] != "clean"])  # on fewer episodes than the table's
         tables = (
-            pd.concat(results, ignore_index=True),
+            pd.concat(rows, ignore_index=True),
             episode_rows(found.attacked, who),
             curve_rows(found.curve, job.recipe.curve.attack, eps_of, who),
             audit_rows(found.findings, who),
+            _step_rows(job, found, who),
         )
         frames.append(tables)
-    return Report(*(pd.concat(tables, ignore_index=True) for tables in zip(*frames, strict=True)))
+    results, episodes, curve, audit, steps = (pd.concat(each, ignore_index=True) for each in zip(*frames, strict=True))
+    exhibits = {job.row.name: found.exhibit for job, found in jobs if found.exhibit is not None}
+    return Report(results, episodes, curve, audit, steps, exhibits)
+
+
+def _step_rows(job: Job, found: Measured, who: dict[str, Any]) -> pd.DataFrame:
+    section = job.recipe.steps
+    if section is None or not found.steps.right:
+        return pd.DataFrame()
+    return step_rows(found.steps, section.attack, job.recipe.threat.eps, section.steps, who)
 
 
 @contextmanager
@@ -174,7 +185,7 @@ def _end_with_parent() -> None:
 
 def evaluate_checkpoint(
     path: Path,
-    attacks: str | Sequence[str],
+    attacks: str | Sequence[str] | None,
     test: dict[str, Any],
     *,
     eps: float | None = None,
@@ -190,27 +201,32 @@ def evaluate_checkpoint(
 ) -> Report:
     """Attack the learner of a checkpoint and return the tables; with `out`, write a report there too.
 
-    attacks, test: as in a recipe. eps, norm: the threat, by default the one the learner was trained for.
+    path: of a checkpoint, or `zoo:NAME`. attacks, test: as in a recipe, by default those of the model's own rows, or
+    `standard` and the recipes' defaults; `test["dataset"]` may be another than was trained on. eps, norm: the threat,
+    by default the one the learner was trained for.
     audit, ranks: as for `bench`. twin: the checkpoint of the undefended learner, for attacks by transfer.
     Raises `RobustMetaError` if the file is no checkpoint of a recipe, or of one whose training has not ended.
     """
-    state = ranks.shared(lambda: Checkpoint.load(path))
+    model = open_model(str(path)) if str(path).startswith(PREFIX) else None
+    state = ranks.shared(lambda: Checkpoint.load(path)) if model is None else model.as_checkpoint()
+    own: dict[str, Any] = {"test": {}, "attacks": "standard"} if model is None else model.measured
+    shape = None if model is None else model.image_shape
     if "learner" not in state.recipe:
         raise RobustMetaError(f"{path} was saved by a training loop without a recipe; evaluate it from Python instead")
-    trained = Recipe.of_checkpoint(state.recipe, **test)
+    trained = Recipe.of_checkpoint(state.recipe, **{**own["test"], **test})
     steps = trained.training_of(trained.rows[0]).steps
     if state.step < steps:
         raise RobustMetaError(f"{path} is at step {state.step} of {steps}; the command that began it goes on with it")
     threat = Threat(norm or trained.threat.norm, trained.threat.eps if eps is None else eps)
-    recipe = replace(trained, attacks=attacks, threat=threat)
+    recipe = replace(trained, attacks=attacks or own["attacks"], threat=threat)
     with tempfile.TemporaryDirectory() as scratch:
         folder = out or Path(scratch)
         job = Job(
             recipe, Source(str(path), {}), recipe.rows[0], folder, root, device,
-            threads=threads, audit=audit, twin=twin, ranks=ranks,
+            threads=threads, audit=audit, twin=twin, ranks=ranks, image_shape=shape,
         )  # fmt: skip
         ranks.shared(job.check_attacks)  # the first alone fetches data that are not there
-        learner = job.restored(trained, state)
+        learner = job.restored(trained, state) if model is None else model.learner(str(path)).to(device)
         with run_folder(recipe, job.out, ranks):
             report = _report([(job, measured(job, learner, curve=out is not None))])
             if out is not None and ranks.first:

@@ -11,13 +11,16 @@ from robustmeta.defenses import DEFENSES
 from robustmeta.learners import LEARNERS
 from robustmeta.recipe import find, shipped
 from robustmeta.registry import Registry
+from robustmeta.zoo import models, standing
 
 
 def catalogue(what: str) -> list[tuple[str, str]]:
-    """Names and one-line descriptions of `learners | defenses | attacks | datasets | backbones | recipes`."""
+    """Names and one-line descriptions of `learners | defenses | attacks | datasets | backbones | recipes | models`."""
     if what == "attacks":
         listed = [(name, card(name).summary) for name in names()]
         return listed + [(f"{name} (suite)", ", ".join(suite(name).cards)) for name in suites()]
+    if what == "models":
+        return [(name, standing(name)) for name in models()]
     if what == "recipes":
         return [(name, find(name)[0].summary) for name in shipped()]
     registries: dict[str, Registry[Any]] = {

@@ -7,7 +7,15 @@ from typing import Any
 
 from tqdm import tqdm
 
-from robustmeta.assembly import build_attacks, build_learner, curve_attacks, episodes_of, suite_cards
+from robustmeta.assembly import (
+    build_attacks,
+    build_learner,
+    curve_attacks,
+    episodes_of,
+    evaluation_episodes,
+    step_attacks,
+    suite_cards,
+)
 from robustmeta.attacks.card import Card
 from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.certification.certify import certificate_of
@@ -29,6 +37,7 @@ class Job:
     save_every: seconds between checkpoints. threads: of torch in this process. audit: `always` or `full`.
     workers: threads that share the chunks of a training step. ranks: the processes that run the job together.
     twin: the checkpoint of the row's undefended twin; by default that of the recipe's row, if it has one.
+    image_shape: (C, H, W) of what the learner was trained on, where that is known without its data.
     """
 
     recipe: Recipe
@@ -44,6 +53,7 @@ class Job:
     twin: Path | None = None
     workers: int = 1
     ranks: Ranks = ALONE
+    image_shape: tuple[int, int, int] | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -58,7 +68,7 @@ class Job:
 
     def _check(self) -> None:
         self.check_attacks()
-        episodes, _ = self._training_tasks()
+        episodes, _ = self.training_tasks()
         learner = build_learner(
             self.recipe, self.row, episodes.image_shape, self.source, lambda: len(episodes.counts)
         ).eval()
@@ -76,6 +86,7 @@ class Job:
         shape = self.test_tasks().image_shape
         guarded(partial(self.recipe.threat.check, shape), self.source, ("threat",))
         curve_attacks(self.recipe, self.source, shape[0])
+        step_attacks(self.recipe, self.source, shape[0])
         if self.row.defense and self.by_transfer and self.twin_checkpoint is None:
             raise self.source.error(
                 ("attacks",),
@@ -88,7 +99,7 @@ class Job:
         """The row's learner, trained; a finished checkpoint is only loaded."""
         prepare_process(self.threads)
         recipe, training = self.recipe, self.recipe.training_of(self.row)
-        episodes, glance = self._training_tasks()
+        episodes, glance = self.training_tasks()
         attack = ProjectedGradient(recipe.threat, steps=5)
         learner = build_learner(recipe, self.row, episodes.image_shape, self.source, lambda: len(episodes.counts))
         learner = learner.to(self.device)
@@ -158,9 +169,10 @@ class Job:
         self.train()
 
     def _base_classes(self) -> int:
-        return len(self._training_tasks()[0].counts)
+        return len(self.training_tasks()[0].counts)
 
-    def _training_tasks(self) -> tuple[Episodes, Episodes]:
+    def training_tasks(self) -> tuple[Episodes, Episodes]:
+        """The tasks the row is trained on, and those of the validation split that training glances at."""
         recipe, training = self.recipe, self.recipe.training_of(self.row)
         at = ("rows", str(recipe.rows.index(self.row)), "training") if self.row.training else ("training",)
         sizes = {"ways": training.ways, "shots": training.shots}
@@ -173,11 +185,7 @@ class Job:
 
     def test_tasks(self) -> Episodes:
         """The tasks the row is evaluated on."""
-        task = self.recipe.test
-        return episodes_of(
-            self.recipe, self.source, task.split, self.root, self.device, ("test",),
-            ways=task.ways, shots=task.shots, queries=task.queries, seed=task.seed,
-        )  # fmt: skip
+        return evaluation_episodes(self.recipe, self.source, self.root, self.device, self.image_shape)
 
     def bar(self, stage: str, total: int) -> Any:
         """A progress bar of the row."""

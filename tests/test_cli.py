@@ -61,7 +61,8 @@ def test_bench_writes_the_whole_report_and_prints_the_table(recipe, tmp_path):
     out = tmp_path / "out"
     printed = robustmeta("bench", recipe, "--out", out, "--threads", "1")
     assert {path.name for path in out.iterdir() if path.is_file()} == {
-        "results.csv", "episodes.csv", "curve.csv", "curve.png", "audit.csv", "recipe.yaml", "report.md",
+        "results.csv", "episodes.csv", "curve.csv", "audit.csv", "recipe.yaml", "report.md", "report.html",
+        "curve.png", "pareto.png", "episodes.png", "gallery.png",
     }  # fmt: skip
     results = pd.read_csv(out / "results.csv")
     columns = (

@@ -1,6 +1,7 @@
 """What a row says of itself, against the recipe it comes from and the defaults of what it names."""
 
 import inspect
+from dataclasses import replace
 
 import pytest
 
@@ -36,10 +37,16 @@ def test_a_row_says_where_it_comes_from():
         "defense": "aq", "backbone": "conv4-16", "norm_policy": "running",
         "dataset": "glyphs", "split": "val", "ways": 3, "shots": 2, "queries": 7, "seed": 5, "suite": "quick",
         "suite_card": suite_of("quick").hash,
-        "order": "", "train_ways": 20, "train_shots": 3, "train_steps": 40, "train_tasks": 2,
+        "order": "", "train_dataset": "glyphs", "train_ways": 20, "train_shots": 3, "train_steps": 40, "train_tasks": 2,
         "train_chunk": 2, "train_seed": 4,
         "selection": "last step", "config": RECIPE.hash,
     }  # fmt: skip
+
+
+def test_a_row_that_is_tested_on_other_data_says_both():
+    across = replace(RECIPE, test=replace(RECIPE.test, dataset={"name": "omniglot"}))
+    about = about_row(across, across.rows[0])
+    assert (about["dataset"], about["train_dataset"], about["config"]) == ("omniglot", "glyphs", across.hash)
 
 
 def test_what_a_row_changes_is_told_of_that_row():

@@ -1,0 +1,68 @@
+"""Put rows of a finished report into the zoo: `python -m robustmeta.zoo.packing REPORT ROW... [--data-root DATA]`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import pandas as pd
+
+from robustmeta.checkpoint import Checkpoint
+from robustmeta.errors import RobustMetaError
+from robustmeta.job import Job
+from robustmeta.recipe import read
+from robustmeta.report.rows import attacked
+from robustmeta.report.write import read_rows, write_rows
+from robustmeta.zoo.model import Model
+from robustmeta.zoo.shelf import ROWS, digest
+
+
+def pack(report: Path, rows: Sequence[str], shelf: Path, root: Path | None = None) -> list[str]:
+    """Write the models of some rows of a report folder, with those rows, to the folder `shelf`; return their names.
+
+    A model that is there already is replaced. root: the data root, for the image shape and the number of classes.
+    Raises `RobustMetaError` for an unknown row, and for one that was not trained to the end or failed a check.
+    """
+    kept = report / "recipe.yaml"
+    if not kept.is_file():
+        raise RobustMetaError(f"{report} holds no recipe.yaml; give the folder of a finished `robustmeta bench`")
+    recipe, source = read(kept.read_text(encoding="utf-8"), str(kept))
+    results = attacked(read_rows(report / "results.csv"))
+    shelved = [read_rows(shelf / ROWS)] if (shelf / ROWS).is_file() else []
+    names = []
+    for wanted in rows:
+        row = recipe.row(wanted)
+        measured = results[results["row"] == row.name]
+        if measured["flags"].fillna("").str.contains(":fail").any():
+            raise RobustMetaError(
+                f"the row {row.name!r} of {report} failed a check of the audit; the zoo takes none such"
+            )
+        job = Job(recipe, source, row, report, root)
+        state, steps = Checkpoint.load(job.checkpoint), recipe.training_of(row).steps
+        if state.recipe != recipe.made_by(row) or state.step < steps:
+            raise RobustMetaError(f"{job.checkpoint} is not that of the finished row {row.name!r} of {report}")
+        tasks = job.training_tasks()[0]
+        plain = recipe.as_dict()
+        name = f"{row.name}-{recipe.dataset['name']}-{recipe.test.ways}w{recipe.test.shots}s"
+        path = shelf / f"{name}.safetensors"
+        measured_in = {key: plain[key] for key in ("test", "attacks")}
+        Model(state.weights, state.recipe, state.step, measured_in, tasks.image_shape, len(tasks.counts)).save(path)
+        shelved = [old[old["model"] != name] for old in shelved]
+        shelved.append(measured.assign(model=name, report=report.name, sha256=digest(path)))
+        names.append(name)
+    whole = pd.concat([part for part in shelved if len(part)], ignore_index=True)
+    first = ["model", "report", "sha256"]
+    write_rows(whole[[*first, *(column for column in whole.columns if column not in first)]], shelf / ROWS)
+    return names
+
+
+@click.command()
+@click.argument("report", type=click.Path(path_type=Path))
+@click.argument("rows", nargs=-1, required=True)
+@click.option("--data-root", type=click.Path(path_type=Path))
+def _main(report: Path, rows: tuple[str, ...], data_root: Path | None) -> None:
+    for name in pack(report, rows, Path(__file__).parent, data_root):
+        click.echo(name)
+
+
+if __name__ == "__main__":
+    _main()
