@@ -14,7 +14,7 @@ from robustmeta.learners import LEARNERS
 from robustmeta.marked_yaml import load_marked
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ("concepts", "attacks", "recipes", "extending")
+PAGES = ("concepts", "recipes", "data", "attacks", "extending")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 

@@ -1,35 +1,45 @@
-"""The README's tables are those of the committed reports, and its snippets run."""
+"""The tables of the README and of docs/results.md are those of the committed reports; the README's snippets run."""
 
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from robustmeta.cli import main
 from robustmeta.recipe import find, read
+from robustmeta.report.paired import differences
 from robustmeta.report.table import as_markdown, comparison
 from robustmeta.report.write import read_rows
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-REPORTS = re.findall(r"<!-- table:(\S+) -->", README)
+PAGES = README + (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+TABLES, GAINS = (sorted(set(re.findall(rf"<!-- {what}:(\S+) -->", PAGES))) for what in ("table", "gains"))
 
 
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", TABLES)
 def test_a_table_is_that_of_its_report(name):
     table = as_markdown(comparison(read_rows(ROOT / "reports" / name / "results.csv")))
-    assert f"<!-- table:{name} -->\n{table}\n" in README
+    assert PAGES.count(f"<!-- table:{name} -->\n{table}\n") == PAGES.count(f"<!-- table:{name} -->")
 
 
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", GAINS)
+def test_a_gain_over_adversarial_querying_is_that_of_its_report(name):
+    results, episodes = (read_rows(ROOT / "reports" / name / f"{rows}.csv") for rows in ("results", "episodes"))
+    table = as_markdown(differences(results, episodes))
+    assert PAGES.count(f"<!-- gains:{name} -->\n{table}\n") == PAGES.count(f"<!-- gains:{name} -->")
+
+
+@pytest.mark.parametrize("name", sorted({*TABLES, *GAINS}))
 def test_a_report_is_of_the_recipe_that_ships(name):
     kept = ROOT / "reports" / name / "recipe.yaml"
     assert read(kept.read_text(encoding="utf-8"), str(kept))[0] == find(name)[0]
 
 
 def test_there_is_a_table_for_the_default_recipe():
-    assert {"glyphs-5w1s", "omniglot-5w1s", "omniglot-5w5s"} <= set(REPORTS)
+    assert {"glyphs-5w1s", "omniglot-5w1s", "omniglot-5w5s"} <= set(TABLES)
 
 
 def test_the_python_snippet_runs():
@@ -45,11 +55,14 @@ def test_the_python_snippet_runs():
     assert robust.eval().adapt(train[0].support_x, train[0].support_y).task(0)(images).shape == (len(images), 5)
 
 
-def test_the_recipe_in_it_is_one():
-    (text,) = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
-    assert read(text, "README.md")[0].name == "mine"
+def test_the_recipe_in_it_is_one_and_has_the_defense_that_is_recommended():
+    text, defense = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
+    mine, recommended = read(text, "README.md")[0], find("recommended-omniglot")[0]
+    assert mine.name == "mine"
+    named = yaml.safe_load(defense)["defense"]
+    assert mine.rows[1].defense == named == recommended.row("protonet-aq-pgd-2").defense
 
 
 def test_the_commands_in_it_exist():
-    for command in set(re.findall(r"^robustmeta (\w+)", README, re.MULTILINE)):
+    for command in set(re.findall(r"^robustmeta (\w+)", PAGES, re.MULTILINE)):
         assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0

@@ -47,7 +47,7 @@ def show(report: Any, folder: Path | None, strict: bool) -> None:
     from robustmeta.report import as_text, audit_lines, comparison
 
     click.echo(as_text(comparison(report.results)))
-    where = f"; report: {folder / 'report.md'}" if folder else ""
+    where = f"; report: {folder / 'report.html'}" if folder else ""
     click.echo(f"\nAccuracy in %, 95% intervals over {report.results['episodes'].iloc[0]} episodes{where}\n")
     click.echo("\n".join(audit_lines(report.audit)))
     if strict and report.failed:
