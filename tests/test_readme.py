@@ -12,6 +12,7 @@ from robustmeta.recipe import find, read
 from robustmeta.report.paired import differences
 from robustmeta.report.table import as_markdown, comparison
 from robustmeta.report.write import read_rows
+from robustmeta.zoo import models
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -66,3 +67,10 @@ def test_the_recipe_in_it_is_one_and_has_the_defense_that_is_recommended():
 def test_the_commands_in_it_exist():
     for command in set(re.findall(r"^robustmeta (\w+)", PAGES, re.MULTILINE)):
         assert CliRunner().invoke(main, [command, "--help"]).exit_code == 0
+
+
+def test_the_recipes_and_models_that_commands_name_exist():
+    assert all(find(name) for name in re.findall(r"`robustmeta\s+bench\s+([\w-]+)", PAGES))
+    named = re.findall(r"zoo:([a-z][\w-]+)", PAGES) + re.findall(r'load_model\("([^"]+)"\)', PAGES)
+    assert len(named) >= 3
+    assert {*named} <= {*models()}

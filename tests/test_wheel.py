@@ -56,11 +56,12 @@ def test_the_installed_package_finds_its_own_cards_and_recipes(installed, tmp_pa
     assert (int(quick), recipe) == (3, "glyphs-5w1s")
 
 
-def test_what_the_pages_are_made_of_is_installed(installed):
+def test_what_the_pages_are_made_of_and_the_models_are_installed(installed):
     package = ROOT / "robustmeta"
     parts = [*(package / "report" / "web").glob("[!_]*.*"), package / "audit" / "codes.md"]
+    parts += [*(package / "zoo").glob("*.safetensors"), package / "zoo" / "results.csv"]
     parts = [part.relative_to(package) for part in parts if part.suffix != ".pyc"]
-    assert {"template.html", "page.css", "page.js", "codes.md"} <= {part.name for part in parts}
+    assert {"template.html", "page.css", "page.js", "codes.md", "results.csv"} <= {part.name for part in parts}
     assert [part for part in parts if not (installed / "robustmeta" / part).is_file()] == []
 
 
