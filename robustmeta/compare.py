@@ -17,7 +17,7 @@ from robustmeta.report.leading import RULE, leading
 from robustmeta.report.plain_page import plain_page
 from robustmeta.report.rows import CLEAN, RESULTS, WORST, arranged, labelled
 from robustmeta.report.standing import ranks, settings
-from robustmeta.report.table import as_markdown, as_text, comparison
+from robustmeta.report.table import as_markdown, as_text, comparison, escaped
 from robustmeta.report.unlike import facets, setting_names, warnings
 from robustmeta.report.write import rows_text
 
@@ -39,6 +39,7 @@ class Comparison:
 
     results: their rows, with a first column `report`. table, bold: what is shown, and which of its cells are bold.
     warnings: in what the rows are not alike, a line each. remarks: what was left out. note: how to read the table.
+    inputs: the files of the reports.
     """
 
     results: pd.DataFrame
@@ -47,6 +48,7 @@ class Comparison:
     warnings: tuple[str, ...]
     remarks: tuple[str, ...]
     note: tuple[str, ...]
+    inputs: frozenset[Path] = frozenset()
 
     def rendered(self, form: str) -> str:
         """The comparison as `text`, `csv`, `markdown`, `latex` or `html`, with a last newline.
@@ -60,7 +62,7 @@ class Comparison:
             return rows_text(arranged(self.results, ["report", *RESULTS]))
         if form == "markdown":
             warned = "\n".join(f"- {line}" for line in said)
-            parts = [f"# {title}", warned, as_markdown(self.table, self.bold), *self.note]
+            parts = [f"# {escaped(title)}", warned, as_markdown(self.table, self.bold), *self.note]
             return "\n\n".join(filter(None, parts)) + "\n"
         if form == "latex":
             return as_latex(self.table, self.bold, self.note[0], "tab:comparison", [*self.note[1:], *said]) + "\n"
@@ -77,19 +79,33 @@ class Comparison:
         """Write the comparison, each file whole or not at all, and return the paths.
 
         out: a file, told by its suffix, or else a folder, which gets comparison.csv, .md, .tex and .html; form: only
-        this format. Raises `RobustMetaError` where it cannot be written.
+        this format. Raises `RobustMetaError` where it cannot be written, for a suffix of no format or of another one
+        than `form`, and for a file of the reports themselves.
         """
-        forms = {suffix: name for name, suffix in SUFFIXES.items()}
-        if out.suffix in forms and not out.is_dir():
-            files = {out: form or forms[out.suffix]}
-        else:
-            wanted = [form] if form else [name for name in SUFFIXES if name != "text"]
-            files = {out / f"comparison{SUFFIXES[name]}": name for name in wanted}
+        files = self._files(out, form)
+        for path in files:
+            if path.resolve() in self.inputs:
+                raise RobustMetaError(f"{path} is a file of a report that is compared; write to another one")
         texts = {path: self.rendered(name) for path, name in files.items()}
         for path, text in texts.items():
             with whole_file(path) as part:
                 part.write_text(text, encoding="utf-8", newline="\n")
         return list(texts)
+
+    def _files(self, out: Path, form: str | None) -> dict[Path, str]:
+        """The format of each file to write."""
+        if out.is_dir() or not out.suffix:
+            wanted = [form] if form else [name for name in SUFFIXES if name != "text"]
+            return {out / f"comparison{SUFFIXES[name]}": name for name in wanted}
+        told = next((name for name, suffix in SUFFIXES.items() if suffix == out.suffix), None)
+        if told is None:
+            raise RobustMetaError(
+                f"{out} has the suffix of no format; a file needs one of {', '.join(SUFFIXES.values())}, and a folder "
+                "with a dot in its name must be there before"
+            )
+        if form not in (None, told):
+            raise RobustMetaError(f"{out} is a file of {told}, and the format is {form}; leave out one of the two")
+        return {out: told}
 
 
 def compare(paths: Sequence[Path]) -> Comparison:
@@ -101,7 +117,8 @@ def compare(paths: Sequence[Path]) -> Comparison:
     episodes.csv is there, a column has the paired difference.
     Raises `RobustMetaError` for what is no report, and for reports that were attacked in nothing alike.
     """
-    results, episodes, remarks = joined([read_run(path) for path in dict.fromkeys(map(Path, paths))])
+    runs = [read_run(Path(path)) for path in paths]
+    results, episodes, remarks = joined(runs)
     _in_common(results)
     rows = labelled(results)
     setting, places, names = settings(rows), ranks(rows), setting_names(results)
@@ -126,7 +143,8 @@ def compare(paths: Sequence[Path]) -> Comparison:
         *([RULE] if bold.any(axis=None) else []),
         *([GAP] if gaps else []),
     ]
-    return Comparison(results, table.loc[order], bold, tuple(warnings(results)), tuple(remarks), tuple(note))
+    inputs = frozenset(path for run in runs for path in run.files)
+    return Comparison(results, table.loc[order], bold, tuple(warnings(results)), tuple(remarks), tuple(note), inputs)
 
 
 def _alike(results: pd.DataFrame) -> str:

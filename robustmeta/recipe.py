@@ -30,6 +30,14 @@ _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
 
 
+def _file_name(name: str) -> None:
+    """Raise `RobustMetaError` for a name that a folder or file cannot have, or that a spreadsheet would calculate."""
+    if not name or name[0] in ".=+-@" or "/" in name or "\\" in name or not name.isprintable():
+        raise RobustMetaError(
+            f"the name {name!r} cannot be that of a file; leave out slashes, line breaks, and . = + - @ at its start"
+        )
+
+
 @dataclass(frozen=True)
 class Row:
     """One learner of the table: what it is, what defends it, on what backbone, trained how.
@@ -52,12 +60,9 @@ class Row:
             if not isinstance(component, dict) or not isinstance(component.get("name"), str):
                 write = f"; write {{name: {component}}}" if isinstance(component, str) else ""
                 raise RobustMetaError(f"its {part} needs a 'name'{write}")
-        if self.name.startswith(".") or "/" in self.name:
-            raise RobustMetaError(
-                f"the name {self.name!r} cannot be that of a file; leave out slashes and leading dots"
-            )
         if not self.name:
             object.__setattr__(self, "name", f"{self.learner['name']}-{self.defended}")
+        _file_name(self.name)
 
     @property
     def defenses(self) -> tuple[dict[str, Any], ...]:
@@ -96,6 +101,9 @@ class Recipe:
     training: dict[str, Any] = field(default_factory=dict)
     certify: Certify | None = None
     steps: Steps | None = None
+
+    def __post_init__(self) -> None:
+        _file_name(self.name)
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain data, every setting written out."""

@@ -52,8 +52,9 @@ class Certify(Smoothing):
 class Steps:
     """Accuracy against attack steps: one attack at each number of `steps`, on the first `episodes`; 0 is clean.
 
-    A flat end says that more steps of this attack would find no more. The step size is the card's, which in most cards
-    shrinks as the steps grow. Raises `RobustMetaError` for no steps, steps below 0, or one number twice.
+    A flat end says that more steps of this attack would find no more. The step size is the card's: where the card sets
+    one, as a share of eps, it stays what it is however many steps there are. Raises `RobustMetaError` for no steps,
+    steps below 0, or one number twice.
     """
 
     attack: str = "pgd-20-margin"

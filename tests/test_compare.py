@@ -40,6 +40,7 @@ def report(folder: Path, strength: dict[str, float], **columns: object) -> Path:
             rows.append(about | columns)
     write_rows(pd.DataFrame(rows), folder / "results.csv")
     write_rows(pd.DataFrame(episodes), folder / "episodes.csv")
+    (folder / "recipe.yaml").write_text("dataset: {name: omniglot, rotations: true}")
     return folder
 
 
@@ -155,10 +156,8 @@ def test_a_folder_gets_four_files_whose_rows_read_back(one, two, tmp_path):
     assert result.stdout.splitlines() == [str(out / f"comparison.{kind}") for kind in ("csv", "md", "tex", "html")]
     rows = read_rows(out / "comparison.csv")
     assert list(rows.columns[:3]) == ["report", "learner", "defense"]
-    pd.testing.assert_frame_equal(
-        rows[rows["report"] == "two"].drop(columns="report").reset_index(drop=True), read_rows(two / "results.csv"),
-        check_like=True,
-    )  # fmt: skip
+    own = rows[rows["report"] == "two"].drop(columns=["report", "data"]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(own, read_rows(two / "results.csv"), check_like=True)
 
 
 @pytest.mark.parametrize(("name", "start"), [("t.csv", "report,"), ("t.md", "# "), ("t.tex", "%"), ("t.html", "<!doc")])
@@ -185,7 +184,8 @@ def test_the_same_report_twice_is_shown_once(one, tmp_path):
     assert len(compare([one, one]).table) == 2
     copy = tmp_path / "copy"
     copy.mkdir()
-    (copy / "results.csv").write_bytes((one / "results.csv").read_bytes())
+    for name in ("results.csv", "recipe.yaml"):
+        (copy / name).write_bytes((one / name).read_bytes())
     result = run(one, copy)
     assert "copy holds the same rows as one, shown once: protonet / natural, protonet / aq" in result.stderr
     assert result.stdout == run(one).stdout
@@ -209,6 +209,43 @@ def test_what_cannot_be_compared_is_refused_in_one_line(one, tmp_path):
     assert run(other, other).exit_code == 0  # nothing was attacked, and clean accuracies are there to compare
     assert "cannot write" in refused(one, "--out", one / "results.csv" / "x")
     assert run().exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["results.csv", "episodes.csv", "recipe.yaml", "report.md", "report.html"])
+def test_no_file_of_a_report_is_written_over(one, tmp_path, name):
+    before = {path.name: path.read_bytes() for path in one.iterdir()}
+    result = run(one / "results.csv", "--out", tmp_path / "two" / ".." / "one" / name)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert {path.name: path.read_bytes() for path in one.iterdir()} == before
+    (one / "results.csv").rename(one / "comparison.csv")
+    assert "is a file of a report that is compared" in run(one / "comparison.csv", "--out", one).stderr
+    assert not (one / "comparison.md").exists()
+
+
+def test_a_suffix_of_no_format_or_of_another_is_refused(one, tmp_path):
+    for name in ("table.htm", "x.pdf", "v0.2"):
+        result = run(one, "--out", tmp_path / name)
+        assert f"{name} has the suffix of no format" in result.stderr
+        assert result.exit_code == 2
+        assert not (tmp_path / name).exists()
+    (tmp_path / "v0.2").mkdir()
+    assert run(one, "--out", tmp_path / "v0.2", "--format", "csv").exit_code == 0
+    result = run(one, "--out", tmp_path / "x.csv", "--format", "latex")
+    assert "x.csv is a file of csv, and the format is latex" in result.stderr
+    assert not (tmp_path / "x.csv").exists()
+    assert run(one, "--out", tmp_path / "x.csv", "--format", "csv").exit_code == 0
+
+
+def test_data_set_as_another_recipe_has_it_is_not_ranked_with_this_one(one, two):
+    (two / "recipe.yaml").write_text("dataset: {name: omniglot, by: alphabets}")  # which is the default
+    assert compare([one, two]).warnings == ()
+    (two / "recipe.yaml").unlink()
+    found = compare([one, two])
+    assert list(found.table["rank"]) == ["1", "2"] * 2
+    assert "omniglot (settings unknown) (two)" in found.warnings[0]
+    (two / "recipe.yaml").write_text("dataset: {name: omniglot, by: characters}")
+    assert "omniglot (by characters) (two)" in compare([one, two]).warnings[0]
 
 
 def test_the_committed_reports_can_be_compared(tmp_path):

@@ -1,4 +1,4 @@
-"""The pages under docs/ that teach: their snippets, recipes and commands run, in the order they stand in."""
+"""The pages under docs/: what those that teach show runs, in its order, and every command names what there is."""
 
 import re
 from pathlib import Path
@@ -7,14 +7,19 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from robustmeta.attacks.card import resolve
 from robustmeta.cli import main
 from robustmeta.data import DATASETS
 from robustmeta.defenses import DEFENSES
 from robustmeta.learners import LEARNERS
 from robustmeta.marked_yaml import load_marked
+from robustmeta.recipe import find
+from robustmeta.zoo import open_model
 
 DOCS = Path(__file__).parent.parent / "docs"
-PAGES = ("concepts", "recipes", "data", "attacks", "extending")
+PAGES = ("concepts", "recipes", "data", "attacks", "extending", "results")
+SHOWN = ("results",)
+"""Pages whose commands need data or hours, or are run by tests/zoo/test_shelf.py: they are checked and not run."""
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -32,11 +37,56 @@ def test_what_a_page_shows_runs(page, tmp_path, monkeypatch) -> None:
             Path(f"{load_marked(text, page)[0]['name']}.yaml").write_text(text, "utf-8")
         else:
             assert language == "sh"
-            for line in text.splitlines():
+            for line in text.splitlines() if page not in SHOWN else ():
                 command, *arguments = line.partition("#")[0].split()
                 assert command == "robustmeta"
                 result = CliRunner().invoke(main, arguments)
                 assert result.exit_code == 0, f"{line}\n{result.output}"
+
+
+def commands(text: str) -> set[str]:
+    """The robustmeta commands in the sh blocks and in the prose of a page, without comments."""
+    inline = re.findall(r"`(robustmeta\s[^`]+)`", BLOCK.sub("", text))
+    lines = [line for language, block in BLOCK.findall(text) if language == "sh" for line in block.splitlines()]
+    found = {" ".join(line.partition("#")[0].split()) for line in [*inline, *lines]}
+    return {line for line in found if line.startswith("robustmeta ")}
+
+
+def plain(line: str) -> list[list[str]]:
+    """The arguments of a command whose optional parts are all there, once for each of its alternatives."""
+    words = re.sub(r"[\[\]]|\.\.\.", "", line).replace("--threads N", "--threads 2").split()[1:]
+    choices = next((word.split("|") for word in words if "|" in word), [""])
+    return [[choice if "|" in word else word for word in words] for choice in choices]
+
+
+COMMANDS = {
+    path.name: commands(path.read_text("utf-8")) for path in [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]
+}
+
+
+@pytest.mark.parametrize(("page", "line"), [(page, line) for page in COMMANDS for line in sorted(COMMANDS[page])])
+def test_a_command_has_options_that_there_are_and_names_what_there_is(page, line) -> None:
+    for name, *arguments in plain(line):
+        command, bare = main.commands[name], not arguments  # bare where prose speaks of it, and gives it nothing
+        given = command.make_context(name, arguments, resilient_parsing=bare).params  # raises for what it has not
+        named = {key: str(given[key]) for key in ("recipe", "checkpoint") if given.get(key) is not None}
+        named = {key: value for key, value in named.items() if not re.search(r"[A-Z]{4}|\.(yaml|pt)$", value)}
+        if "recipe" in named:
+            assert find(named["recipe"])
+        if "checkpoint" in named:
+            assert open_model(named["checkpoint"])
+        if given.get("attacks"):
+            assert resolve(given["attacks"].split(","))
+        if given.get("dataset"):
+            assert DATASETS[given["dataset"]["name"]]
+
+
+def test_commands_are_found_wherever_they_stand() -> None:
+    assert {page for page, lines in COMMANDS.items() if lines} >= {"README.md", "results.md", "speed.md", "learners.md"}
+    assert "robustmeta bench recommended-omniglot --data-root DATA" in COMMANDS["results.md"]
+    assert sum(map(len, COMMANDS.values())) > 25
+    assert commands("```sh\nrobustmeta a  b # c\n```\nor `robustmeta\nd` of `it`") == {"robustmeta a b", "robustmeta d"}
+    assert plain("robustmeta list a|b") == [["list", "a"], ["list", "b"]]
 
 
 def test_every_page_is_reached_from_the_readme() -> None:

@@ -4,27 +4,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-import yaml
 
 from robustmeta.errors import RobustMetaError, nearest
-from robustmeta.report.rows import RESULTS, VARIANTS
+from robustmeta.report.data_settings import with_data_settings
+from robustmeta.report.rows import CLEAN, EPISODES, RESULTS, VARIANTS, WORST
 from robustmeta.report.write import read_rows
 
 COSTS = ("seconds", "forwards", "backwards")
-TRAINING_ONLY = ("rotations",)
-"""Settings of a data set that leave the classes that are tested as they are."""
-NUMBERS = ("ways", "shots", "queries", "episodes", "seed", "eps", "accuracy", "ci95", "drop", "drop_ci95")
+FILLED = ("ways", "shots", "queries", "episodes", "seed", "eps")
+"""Columns of numbers, none of which may be missing."""
+NUMBERS = (*FILLED, "accuracy", "ci95", "drop", "drop_ci95")
 
 
 @dataclass(frozen=True)
 class Run:
-    """What was found of one report. name: of its folder. episodes: empty where there is no file of them."""
+    """What was found of one report.
+
+    name: of its folder. path: of its rows. episodes: empty where there is no file of them.
+    """
 
     name: str
     path: Path
     results: pd.DataFrame
     episodes: pd.DataFrame
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What it was read from, and the pages beside."""
+        beside = ("episodes.csv", "recipe.yaml", "report.md", "report.html")
+        return self.path, *(self.path.with_name(name) for name in beside)
 
 
 def read_run(path: Path) -> Run:
@@ -36,19 +46,33 @@ def read_run(path: Path) -> Run:
     if not file.is_file():
         raise _missing(path)
     results = read_rows(file)
-    lacking = [name for name in RESULTS if name not in results.columns]
-    if lacking:
-        raise RobustMetaError(f"{file} is no results.csv of a report: it has no column {', '.join(lacking)}")
+    _check(results, file, RESULTS, NUMBERS, FILLED)
     if results.empty:
         raise RobustMetaError(f"{file} has no rows; bench writes at least one a learner")
-    wrong = [name for name in NUMBERS if not pd.api.types.is_numeric_dtype(results[name])]
-    if wrong:
-        raise RobustMetaError(f"{file} is no results.csv of a report: its column {wrong[0]} holds more than numbers")
     beside = file.with_name("episodes.csv")
     episodes = read_rows(beside) if beside.is_file() and file.name == "results.csv" else pd.DataFrame()
+    if len(episodes):
+        _check(episodes, beside, EPISODES, ("episode", CLEAN, WORST), ("episode",))
     folder = file.parent if file.name == "results.csv" else file.with_suffix("")
-    text = _data_settings(file.with_name("recipe.yaml"))
-    return Run(folder.resolve().name, file.resolve(), results.assign(data=text) if text else results, episodes)
+    results = with_data_settings(results, file.with_name("recipe.yaml"))
+    return Run(folder.resolve().name, file.resolve(), results, episodes)
+
+
+def _check(
+    rows: pd.DataFrame, file: Path, columns: Sequence[str], numbers: Sequence[str], filled: Sequence[str]
+) -> None:
+    """Raise `RobustMetaError` where rows lack columns, or hold something else than, or no, numbers."""
+    problem = f"{file} is no {'episodes' if columns is EPISODES else 'results'}.csv of a report: "
+    lacking = [name for name in columns if name not in rows.columns]
+    if lacking:
+        raise RobustMetaError(f"{problem}it has no column {', '.join(lacking)}")
+    for name in numbers if len(rows) else ():
+        if name in rows.columns and not pd.api.types.is_numeric_dtype(rows[name]):
+            raise RobustMetaError(f"{problem}its column {name} holds more than numbers")
+    for name in filled:
+        blank = ~np.isfinite(rows[name].to_numpy(dtype=float))
+        if blank.any():
+            raise RobustMetaError(f"{problem}its column {name} has no number in line {blank.argmax() + 2}")
 
 
 def joined(runs: Sequence[Run]) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
@@ -56,6 +80,7 @@ def joined(runs: Sequence[Run]) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
 
     A learner that stands in two reports with the same recipe and the same numbers is kept once, of the first.
     """
+    runs = list({run.path: run for run in runs}.values())  # a folder and its results.csv are one report
     names = _names(runs)
     results = pd.concat(
         [run.results.assign(report=name) for run, name in zip(runs, names, strict=True)], ignore_index=True
@@ -99,21 +124,6 @@ def _names(runs: Sequence[Run]) -> list[str]:
     while len({folder.parts[-depth:] for folder in folders}) < len(set(folders)):
         depth += 1
     return ["/".join(folder.parts[-depth:]) for folder in folders]
-
-
-def _data_settings(recipe: Path) -> str:
-    """The settings, beside its name, of the data set that a report tests on: `by characters`."""
-    try:
-        content = yaml.safe_load(recipe.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return ""
-    if not isinstance(content, dict):
-        return ""
-    test = content.get("test")
-    data = (test.get("dataset") if isinstance(test, dict) else None) or content.get("dataset")
-    if not isinstance(data, dict):
-        return ""
-    return ", ".join(f"{key} {value}" for key, value in sorted(data.items()) if key not in ("name", *TRAINING_ONLY))
 
 
 def _missing(path: Path) -> RobustMetaError:

@@ -14,7 +14,7 @@ from robustmeta.report.picture import Picture
 from robustmeta.report.raised import raised
 from robustmeta.report.reading import AUDITED, reading
 from robustmeta.report.setting import Setting
-from robustmeta.report.table import as_markdown, comparison
+from robustmeta.report.table import as_markdown, comparison, escaped
 
 LEADING = ("pareto", "curve")
 """The pictures that stand right under the table."""
@@ -52,7 +52,7 @@ def report_page(
         parts += ["## Minus adversarial querying, percentage points", GAINED, as_markdown(gained)]
     for picture in pictures:
         if picture.name not in LEADING:
-            parts += [f"## {picture.title}", _image(picture), picture.caption]
+            parts += [f"## {picture.title}", _image(picture), escaped(picture.caption)]
     parts += ["## Learners", as_markdown(conduct(results)), *_flags(results, meanings)]
     if audit is not None and not audit.empty:
         parts += ["## Audit", AUDITED.format(where="in docs/audit.md"), _block("\n".join(audit_lines(audit)), "text")]
@@ -66,12 +66,13 @@ def report_page(
 
 
 def _image(picture: Picture) -> str:
-    return f"![{picture.title}. {picture.caption}]({picture.name}.png)"
+    return f"![{escaped(f'{picture.title}. {picture.caption}')}]({picture.name}.png)"
 
 
 def _flags(results: pd.DataFrame, meanings: Mapping[str, str] | None) -> list[str]:
     lines = [
-        f"- `{found.flag}`: {f'{found.meaning}. Raised' if found.meaning else 'raised'} by {'; '.join(found.by)}."
+        f"- `{found.flag}`: {f'{found.meaning}. Raised' if found.meaning else 'raised'} by "
+        f"{escaped('; '.join(found.by))}."
         for found in raised(results, meanings)
     ]
     return ["## Flags", "\n".join(lines)] if lines else []

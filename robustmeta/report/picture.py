@@ -3,7 +3,7 @@
 import io
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
@@ -20,7 +20,7 @@ THEMED = {
     INK: ("currentColor", None),
     SOFT: ("currentColor", "0.65"),
     FAINT: ("currentColor", "0.14"),
-    WASH: ("currentColor", "0.05"),
+    WASH: ("currentColor", "0.03"),
     PAPER: ("var(--paper, Canvas)", None),
 }
 """What each of them is in an SVG: a colour of the page around it, and its opacity."""
@@ -41,9 +41,12 @@ STYLE = {
     "xtick.labelcolor": INK,
     "ytick.color": SOFT,
     "ytick.labelcolor": INK,
+    "text.parse_math": False,  # names are the user's, and a dollar in them is one
 }
 FONT = "system-ui, -apple-system, Segoe UI, Roboto, DejaVu Sans, sans-serif"
 """Of an SVG's text; none of these sets it wider than DejaVu Sans, by which matplotlib laid it out."""
+TAG = re.compile(r"<[^>]*>")
+"""Of matplotlib's SVG, which escapes both brackets in attributes and text: what is outside is text, and left alone."""
 
 
 @dataclass(frozen=True)
@@ -94,22 +97,27 @@ def _inline(document: str, name: str, label: str) -> str:
     viewbox = re.search(r'viewBox="([^"]*)"', body)
     size = viewbox[1] if viewbox else ""
     width = float(size.split()[2]) * 4 / 3  # CSS pixels of the points of matplotlib
-    body = body[body.index(">") + 1 :].replace("xlink:href", "href")
-    body = re.sub(r"\s*\n\s*", " ", body).replace("base64, ", "base64,")
-    body = re.sub(r"font: (?:(\w+) )?([\d.]+px)[^;\"]*", _font, body)
-    body = re.sub(r"font-family: [^;\"]*;? ?", "", body)
-    body = re.sub(r'(fill|stroke): (#[0-9a-f]{6})(?=[;"])', _themed, body)
-    body = re.sub(r' transform="rotate\(-?0 [^"]*"', "", body)
-    body = re.sub(r' (?:d|x|y|transform)="[^"]*"', _rounded, body)
-    referred = set(re.findall(r"#([\w-]+)(?=[\")])", body))
-    body = re.sub(r' id="([^"]*)"', lambda own: f' id="{name}-{own[1]}"' if own[1] in referred else "", body)
-    body = re.sub(r'(url\(|href=")#', rf"\1#{name}-", body)
-    body = re.sub(r"> <", "><", body).strip()
+    body = body[body.index(">") + 1 :]
+    referred = set(re.findall(r"#([\w-]+)(?=[\")])", "".join(TAG.findall(body))))
+    body = TAG.sub(lambda tag: _fitted(tag[0], name, referred), body)
+    body = re.sub(r">\s+<", "><", body).strip()
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(label)}" viewBox="{size}" '
         f'width="100%" style="max-width: {width:.0f}px" font-family="{FONT}" fill="currentColor" '
         f'stroke-linejoin="round" stroke-linecap="butt">{body}'
     )
+
+
+def _fitted(tag: str, name: str, referred: Container[str]) -> str:
+    """A tag with the page's font and colours, short numbers, and, where it is `referred` to, the picture's own id."""
+    tag = re.sub(r"\s*\n\s*", " ", tag.replace("xlink:href", "href")).replace("base64, ", "base64,")
+    tag = re.sub(r"font: (?:(\w+) )?([\d.]+px)[^;\"]*", _font, tag)
+    tag = re.sub(r"font-family: [^;\"]*;? ?", "", tag)
+    tag = re.sub(r'(fill|stroke): (#[0-9a-f]{6})(?=[;"])', _themed, tag)
+    tag = re.sub(r' transform="rotate\(-?0 [^"]*"', "", tag)
+    tag = re.sub(r' (?:d|x|y|transform)="[^"]*"', _rounded, tag)
+    tag = re.sub(r' id="([^"]*)"', lambda own: f' id="{name}-{own[1]}"' if own[1] in referred else "", tag)
+    return re.sub(r'(url\(|href=")#', rf"\1#{name}-", tag)
 
 
 def _font(font: re.Match[str]) -> str:

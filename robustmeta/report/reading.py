@@ -3,7 +3,7 @@
 import pandas as pd
 
 from robustmeta.report.rows import CERTIFIED, distinct
-from robustmeta.report.setting import Setting
+from robustmeta.report.setting import Setting, trained_elsewhere
 from robustmeta.report.table import CLEAN, TARGETS, WORST, attack_names
 
 AUDITED = (
@@ -21,8 +21,8 @@ SMOOTHED = (
 def reading(results: pd.DataFrame, setting: Setting) -> dict[str, str]:
     """Paragraphs in Markdown on what was measured, each by the word for what it is about.
 
-    What every number is, what the attacks may do, and, where there are any, what `worst`, AutoAttack, attacks on the
-    support and the certified columns are.
+    What every number is, what the attacks may do, and, where there are any, what other data was trained on, and what
+    `worst`, AutoAttack, attacks on the support and the certified columns are.
     """
     targets = results.drop_duplicates("attack").set_index("attack").get("target", pd.Series(dtype=str)).to_dict()
     suite = [name for name in attack_names(results) if targets.get(name, "query") == "query" and name != CLEAN]
@@ -36,6 +36,11 @@ def reading(results: pd.DataFrame, setting: Setting) -> dict[str, str]:
         f"of {setting.dataset} (seed {setting.seed}), the same for every row. Guessing gives "
         f"{100 * setting.chance:.3g}%."
     )
+    if trained := trained_elsewhere(results):
+        said["Training data"] = (
+            f"The learners were trained on {trained} and meet {setting.dataset} only in the test, its images fitted to "
+            "the shape of those they know."
+        )
     if suite:
         said["Threat"] = (
             f"Each attack moves the queries by at most eps = {setting.eps_text} in {setting.threat_norm}, inside "

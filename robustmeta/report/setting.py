@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import pandas as pd
 
 from robustmeta.errors import RobustMetaError
-from robustmeta.report.rows import RESULTS, attacked, require
+from robustmeta.report.rows import RESULTS, attacked, distinct, require
+
+NORMS = {"Linf": "L∞", "L2": "L₂"}
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,11 @@ class Setting:
         return written_eps(self.threat_norm, self.eps)
 
     @property
+    def norm_text(self) -> str:
+        """The norm as it is written in figures and headings: `L∞`."""
+        return NORMS.get(self.threat_norm, self.threat_norm)
+
+    @property
     def budget(self) -> str:
         """The threat in words: `Linf, eps 0.1`."""
         return f"{self.threat_norm}, eps {self.eps_text}"
@@ -68,6 +75,12 @@ def written_eps(norm: str, eps: float) -> str:
     steps = round(eps * 255)
     whole = norm == "Linf" and steps >= 1 and abs(eps * 255 - steps) < 1e-4
     return f"{steps}/255" if whole and round(eps, 2) != eps else f"{eps:.4g}"
+
+
+def trained_elsewhere(results: pd.DataFrame) -> str:
+    """The data sets that rows of one setting were trained on, where they are not the one tested on; or empty."""
+    trained = distinct(results["train_dataset"]) if "train_dataset" in results.columns else "-"
+    return "" if trained in ("-", distinct(results["dataset"])) else trained
 
 
 def _single(frame: pd.DataFrame, column: str) -> str | int | float:

@@ -9,21 +9,24 @@ from robustmeta.report.rows import CERTIFIED, CLEAN, WORST
 
 TASKS = ("dataset", "data", "split", "ways", "shots")
 THREAT = ("threat_norm", "eps")
+SMOOTHING = ("sigma", "samples", "alpha", "certificate")
+"""What a certified accuracy hangs on: the noise, and how much of it proves what."""
 
 
 def quantities(rows: pd.DataFrame) -> pd.Series:
     """What the accuracy of each of the `labelled` rows is an estimate of, as text; only equal ones can be compared.
 
     Clean accuracy hangs on the tasks, and on where a learner tested elsewhere was trained; that under an attack also on
-    the threat and on the attack's card; the worst case on the cards of all attacks that it is taken over. Where each
-    attack of a suite meets only what those before it left, or a suite is not one that ships, the numbers hang on the
-    suite too. Numbers of episodes, of queries and seeds are of the sample and not of what is measured.
+    the threat and on the attack's card; the worst case on the cards of all attacks that it is taken over; a certified
+    one on the smoothing. Where each attack of a suite meets only what those before it left, or a suite is not one that
+    ships, the numbers hang on the suite too. Numbers of episodes, of queries and seeds are of the sample and not of
+    what is measured.
     """
     tasks, threat = _joined(rows, TASKS) + elsewhere(rows), _joined(rows, THREAT)
     own = rows["attack"] + " " + _column(rows, "card") + _column(rows, "suite").map(_matters)
     own = own.mask(rows["attack"] == WORST, rows["label"].map(attacked_by(rows)))
     moved = tasks + "; " + threat + "; "
-    found = (moved + own).mask(_column(rows, "target") == CERTIFIED, moved + rows["attack"])
+    found = (moved + own).mask(_column(rows, "target") == CERTIFIED, moved + rows["attack"] + " " + smoothing(rows))
     return found.mask(rows["attack"] == CLEAN, tasks)
 
 
@@ -60,10 +63,21 @@ def settings(rows: pd.DataFrame) -> dict[str, str]:
     return {**every.to_dict(), **dict(zip(rows.loc[worst, "label"], measured[worst], strict=True))}
 
 
+def data_set(rows: pd.DataFrame, name: str = "dataset", settings: str = "data") -> pd.Series:
+    """The data set of a column, with its settings where they are told: `omniglot (by characters)`."""
+    told = _column(rows, settings)
+    return _column(rows, name) + (" (" + told + ")").mask(told == "", "")
+
+
 def elsewhere(rows: pd.DataFrame) -> pd.Series:
-    """` after mini_imagenet` for rows trained on another data set than tested, to which images are fitted; or empty."""
-    trained = _column(rows, "train_dataset")
-    return (" after " + trained).mask((trained == "") | (trained == _column(rows, "dataset")), "")
+    """` after mini_imagenet` for rows trained on other data than tested, by name or settings; or empty."""
+    trained = data_set(rows, "train_dataset", "train_data")
+    return (" after " + trained).mask((_column(rows, "train_dataset") == "") | (trained == data_set(rows)), "")
+
+
+def smoothing(rows: pd.DataFrame) -> pd.Series:
+    """The settings of certified rows: `sigma 0.25, samples 1000, ...`; of other rows without meaning."""
+    return _joined(rows.assign(**{name: f"{name} " + _column(rows, name) for name in SMOOTHING}), SMOOTHING, ", ")
 
 
 @cache
@@ -72,9 +86,9 @@ def _matters(name: str) -> str:
     return "" if name == "" or (name in suites() and not suite(name).survivors_only) else f" in {name}"
 
 
-def _joined(rows: pd.DataFrame, columns: tuple[str, ...]) -> pd.Series:
+def _joined(rows: pd.DataFrame, columns: tuple[str, ...], between: str = " ") -> pd.Series:
     return pd.Series(
-        list(map(" ".join, zip(*(_column(rows, name) for name in columns), strict=True))), rows.index, dtype=object
+        list(map(between.join, zip(*(_column(rows, name) for name in columns), strict=True))), rows.index, dtype=object
     )
 
 

@@ -1,5 +1,7 @@
 """Rows to comparison tables: learners down, attacks across, as text and as Markdown."""
 
+import re
+
 import pandas as pd
 
 from robustmeta.report.cells import bold_cells, columns_of, numeric
@@ -103,15 +105,15 @@ def as_text(frame: pd.DataFrame) -> str:
 
 
 def as_markdown(frame: pd.DataFrame, bold: pd.DataFrame | None = None) -> str:
-    """The table as GitHub Markdown: numbers right-aligned, `|` escaped, no last newline.
+    """The table as GitHub Markdown: numbers right-aligned, cells as plain text, no last newline.
 
     bold: True for the cells of the same row and column names that are to be bold.
     """
     plain, marked = columns_of(frame), bold_cells(frame, bold)
     columns = [
         [
-            _escape(head),
-            *(f"**{_escape(cell)}**" if strong else _escape(cell) for cell, strong in zip(cells, own, strict=True)),
+            escaped(head),
+            *(f"**{escaped(cell)}**" if strong else escaped(cell) for cell, strong in zip(cells, own, strict=True)),
         ]
         for (head, *cells), own in zip(plain, marked, strict=True)
     ]
@@ -125,5 +127,7 @@ def as_markdown(frame: pd.DataFrame, bold: pd.DataFrame | None = None) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], rule, *lines[1:]])
 
 
-def _escape(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", " ")
+def escaped(text: str) -> str:
+    """Plain text on one line of Markdown that shows it as it is; `_` inside a word is no mark, and stays."""
+    marks = r"[\\`*\[\]<&~|]|(?<!\w)_|_(?!\w)"
+    return re.sub(marks, lambda mark: "\\" + mark[0], " ".join(text.splitlines()))

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from robustmeta.report.rows import CLEAN, WORST, attacked, labelled
+from robustmeta.report.data_settings import UNKNOWN
+from robustmeta.report.rows import CERTIFIED, CLEAN, WORST, attacked, labelled
 from robustmeta.report.setting import written_eps
-from robustmeta.report.standing import attacked_by, elsewhere, settings
+from robustmeta.report.standing import attacked_by, data_set, elsewhere, settings, smoothing
 
 APART = "These are different quantities: they are neither ranked nor made bold together."
 UNLIKE = {
@@ -44,7 +45,7 @@ def warnings(results: pd.DataFrame) -> list[str]:
         for name, meaning in UNLIKE.items()
         if _varies(table[name])
     ]
-    return lines + _cards(results)
+    return lines + _unknown(table) + _cards(results) + _certificates(results)
 
 
 def setting_names(results: pd.DataFrame) -> dict[str, str]:
@@ -63,12 +64,11 @@ def _facets(rows: pd.DataFrame) -> dict[str, str]:
     own = attacked(rows)
     moved = own[own["attack"] != CLEAN]
     first = own.iloc[0].dropna().to_dict()
-    data = f"{first['dataset']} ({first['data']})" if first.get("data") else first["dataset"]
     names = ", ".join(moved.loc[moved["attack"] != WORST, "attack"])
     one = "query" if first["queries"] == 1 else "queries"
     return {
         "report": str(first["report"]),
-        "data set": data + elsewhere(rows).iloc[0],
+        "data set": (data_set(rows) + elsewhere(rows)).iloc[0],
         "split": str(first["split"]),
         "ways and shots": f"{first['ways']}-way {first['shots']}-shot",
         "threat": _threat(moved),
@@ -101,6 +101,13 @@ def _varies(values: pd.Series) -> bool:
     return len(values.unique()) > 1
 
 
+def _unknown(table: pd.DataFrame) -> list[str]:
+    whose = table.loc[table["data set"].str.contains(UNKNOWN, regex=False), "report"].unique()
+    return [f"no recipe.yaml says how the data set of {', '.join(whose)} was set; it may be another."] * bool(
+        len(whose)
+    )
+
+
 def _cards(results: pd.DataFrame) -> list[str]:
     if "card" not in results.columns:
         return []
@@ -109,3 +116,11 @@ def _cards(results: pd.DataFrame) -> list[str]:
         if _varies(rows["card"]):
             told.append(f"{attack} is {_who(rows, 'card')}")
     return [f"attack cards differ: {'; '.join(told)}. {UNLIKE['suite']}"] if told else []
+
+
+def _certificates(results: pd.DataFrame) -> list[str]:
+    if "target" not in results.columns:
+        return []
+    rows = results[results["target"] == CERTIFIED]
+    rows = rows.assign(smoothing=smoothing(rows))
+    return [f"smoothing differs: {_who(rows, 'smoothing')}. {APART}"] * _varies(rows["smoothing"])

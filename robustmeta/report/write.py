@@ -24,6 +24,7 @@ TEXT = (
     "learner", "defense", "backbone", "norm_policy", "dataset", "split", "threat_norm", "attack", "flags", "order",
     "card", "config", "torch", "torchattacks", "robustmeta", "target", "suite", "suite_card", "audit", "code",
     "verdict", "subject", "text", "row", "variant", "train_dataset", "model", "report", "sha256",
+    "data", "train_data", "certificate",
 )  # fmt: skip
 """Columns read back as text even where they look like numbers: versions, and hashes such as 12e4567."""
 

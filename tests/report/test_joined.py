@@ -31,6 +31,13 @@ def test_a_folder_and_its_csv_are_the_same_report(written):
     assert set(by_folder[0]["report"]) == set(by_folder[1]["report"]) == {"one"}
 
 
+def test_a_folder_and_its_csv_together_are_one_report(written):
+    folder = written("one")
+    rows, episodes, left_out = join(folder, folder / "results.csv", folder / ".." / "one")
+    pd.testing.assert_frame_equal(rows, join(folder)[0])
+    assert (len(episodes), left_out) == (len(join(folder)[1]), [])
+
+
 def test_a_csv_of_another_name_is_called_by_it_and_has_no_episodes(written):
     folder = written("one")
     (folder / "results.csv").rename(folder / "mine.csv")
@@ -75,22 +82,6 @@ def test_columns_that_one_report_lacks_are_empty_and_whole_numbers_stay_whole(wr
     assert ",300," in (tmp_path / "joined.csv").read_text()
 
 
-@pytest.mark.parametrize(
-    ("recipe", "data"),
-    [
-        ("dataset: {name: omniglot, rotations: true, by: characters}", "by characters"),
-        ("dataset: {name: omniglot, by: characters}\ntest: {dataset: {name: folder, path: x}}", "path x"),
-        ("dataset: {name: omniglot, rotations: true}", None),
-        ("dataset: omniglot", None),
-        ("a: [", None),
-        ("just text", None),
-    ],
-)
-def test_settings_of_the_tested_data_are_those_of_the_recipe(written, recipe, data):
-    rows, _, _ = join(written("one", recipe=recipe))
-    assert set(rows["data"]) == {data} if data else "data" not in rows.columns
-
-
 def test_what_is_no_report_is_refused_in_a_line(written, tmp_path, results):
     folder = written("glyphs-5w1s")
     with pytest.raises(RobustMetaError, match=r"there is no report .*glyphs-5w2s; did you mean '.*glyphs-5w1s'\?"):
@@ -106,9 +97,31 @@ def test_what_is_no_report_is_refused_in_a_line(written, tmp_path, results):
         read_run(written("none", results.iloc[:0]))
     with pytest.raises(RobustMetaError, match="its column accuracy holds more than numbers"):
         read_run(written("words", results.assign(accuracy="much")))
+    for column in ("queries", "ways", "seed", "episodes", "eps"):
+        blank = results.assign(**{column: results[column].astype(object).mask(results.index == 3, "")})
+        with pytest.raises(RobustMetaError, match=rf"its column {column} has no number in line 5$"):
+            read_run(written("blank", blank))
     (tmp_path / "empty.csv").touch()
     with pytest.raises(RobustMetaError, match=r"cannot read rows from .*empty.csv"):
         read_run(tmp_path / "empty.csv")
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda rows: rows.drop(columns="episode"), "it has no column episode"),
+        (lambda rows: rows.assign(worst="much"), "its column worst holds more than numbers"),
+        (lambda rows: rows.assign(episode=rows["episode"].astype(object).mask(rows.index == 0, "")),
+         "its column episode has no number in line 2"),
+    ],
+)  # fmt: skip
+def test_episodes_of_something_else_are_refused_in_a_line(written, episodes, change, problem):
+    folder = written("one")
+    write_rows(change(episodes), folder / "episodes.csv")
+    with pytest.raises(RobustMetaError, match=rf"one/episodes.csv is no episodes.csv of a report: {problem}$"):
+        read_run(folder)
+    (folder / "episodes.csv").write_text("learner,defense,episode,clean\n")
+    assert read_run(folder).episodes.empty
 
 
 def test_a_report_is_found_by_its_name_alone(written, tmp_path, monkeypatch):

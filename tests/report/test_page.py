@@ -44,6 +44,14 @@ def test_pictures_stand_where_they_are_read(results):
     assert places == sorted(places)
 
 
+def test_names_are_text_in_tables_pictures_and_flags(results):
+    results = results.assign(learner=results["learner"].replace("maml", "<img src=x>`"), flags="R03")
+    picture = Picture("steps", "Steps", "The best: <img src=x>` / aq.", None)
+    marked = page(results, pictures=[picture]).split("## Provenance")[0]
+    assert marked.count(r"\<img src=x>\` / aq") >= 4
+    assert marked.count("<img") == marked.count(r"\<img")
+
+
 def test_holds_the_comparison_and_the_paired_drops(results):
     text = page(results)
     assert as_markdown(comparison(results)) in text

@@ -59,6 +59,27 @@ def test_text_is_text_in_the_pages_font_and_numbers_in_it_are_left_alone() -> No
     assert not any("font:" in style for style in words.values())
 
 
+HOSTILE = (
+    'a" onload="alert(1)" id="q',
+    "cost $\\frac$",
+    "fill: #1f2328; x",
+    "url(#q) font: 9px",
+    "<b> & $x^2$",
+    "1.23456",
+)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_stands_there_as_it_is_whatever_is_in_it(name) -> None:
+    with styled():
+        figure = Figure(figsize=(3, 2))
+        figure.subplots().text(0.1, 0.5, name)
+    text = Picture("one", "A title", name, figure).svg()
+    root = ElementTree.fromstring(text)
+    assert name in ["".join(element.itertext()) for element in root.iter(f"{SVG}text")]
+    assert not any(key.startswith("on") for element in root.iter() for key in element.attrib)
+
+
 def test_ink_grid_and_ground_are_the_pages_and_data_keep_their_colours() -> None:
     text = picture().svg()
     assert "#0072b2" in text

@@ -15,6 +15,12 @@ def test_a_paragraph_for_each_thing_there_is(results):
     ]  # fmt: skip
 
 
+def test_says_what_was_trained_on_where_it_is_another_data_set(results):
+    assert "Training data" not in read(results.assign(train_dataset="glyphs"))
+    said = read(results.assign(train_dataset="omniglot"))
+    assert said["Training data"].startswith("The learners were trained on omniglot and meet glyphs only in the test")
+
+
 def test_attacks_on_the_support_are_no_part_of_the_suite(results):
     results["target"] = results["attack"].map({"pgd-20": "support"}).fillna("query")
     said = read(results)

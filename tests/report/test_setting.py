@@ -40,3 +40,8 @@ def test_refuses_rows_of_two_settings(results):
     results.loc[0, "shots"] = 5
     with pytest.raises(RobustMetaError, match="mix shots 5, 1"):
         Setting.of(results)
+
+
+def test_the_norm_is_written_one_way(results):
+    texts = [Setting.of(results.assign(threat_norm=norm)).norm_text for norm in ("Linf", "L2", "L1")]
+    assert texts == ["L∞", "L₂", "L1"]

@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from robustmeta.report.rows import labelled
-from robustmeta.report.standing import quantities, ranks, settings, trusted
+from robustmeta.report.standing import elsewhere, quantities, ranks, settings, trusted
 
 
 def alike(results: pd.DataFrame, **changes: object) -> dict[str, bool]:
@@ -48,13 +48,24 @@ def test_an_attack_on_the_support_is_no_part_of_the_worst_case(results):
 
 
 def test_certified_accuracy_is_of_its_own_threat_and_of_no_suite(results):
-    def measured(suite: str) -> set[str]:
-        proven = results[results["attack"] == "fgsm"].assign(attack="certified-L2-0.5", target="certified", suite=suite)
-        rows = labelled(proven.assign(threat_norm="L2", eps=0.5))
+    def measured(**changes: object) -> set[str]:
+        proven = results[results["attack"] == "fgsm"].assign(attack="certified-L2-0.5", target="certified")
+        smoothing = {"sigma": 0.25, "samples": 1000, "alpha": 0.001, "certificate": "majority", "selection": 100}
+        rows = labelled(proven.assign(threat_norm="L2", eps=0.5, **{**smoothing, **changes}))
         return set(quantities(rows))
 
-    assert len(measured("autoattack")) == 1
-    assert measured("autoattack") == measured("quick")
+    assert len(measured(suite="autoattack")) == 1
+    assert measured(suite="autoattack") == measured(suite="quick") == measured(selection=50)
+    for change in ({"sigma": 0.5}, {"alpha": 0.01}, {"samples": 100}, {"certificate": "embedding"}):
+        assert not measured(**change) & measured()
+
+
+def test_the_same_data_set_set_otherwise_in_training_is_another_task(results):
+    known = {"train_dataset": "glyphs", "data": "by b", "train_data": "by b"}
+    assert not any(elsewhere(labelled(results.assign(**known))))
+    other = labelled(results.assign(**{**known, "train_data": "by a"}))
+    assert set(elsewhere(other)) == {" after glyphs (by a)"}
+    assert not set(quantities(other)) & set(quantities(labelled(results.assign(**known))))
 
 
 def test_ranks_are_within_a_setting(results):

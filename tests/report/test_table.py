@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from robustmeta.errors import RobustMetaError
-from robustmeta.report.table import as_markdown, as_text, comparison, percent
+from robustmeta.report.table import as_markdown, as_text, comparison, escaped, percent
 
 
 def rows(*values: tuple[str, str, str, float, float, str]) -> pd.DataFrame:
@@ -81,6 +81,21 @@ def test_markdown():
         "| x    | 9.0 ± 1.0 | a\\|b |",
         "| long |         - |      |",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("<img src=x onerror=alert(1)>", r"\<img src=x onerror=alert(1)>"),
+        ("`a` **b** [c](d)", r"\`a\` \*\*b\*\* \[c\](d)"),
+        ("_a_ ~b~ &lt; \\", r"\_a\_ \~b\~ \&lt; \\"),
+        ("meta_sgd", "meta_sgd"),
+        ("a\r\nb\u2028c", "a b c"),
+    ],
+)
+def test_what_markdown_would_take_for_marks_is_escaped(text, shown):
+    assert escaped(text) == shown
+    assert f"| {shown} " in as_markdown(pd.DataFrame({"x": [text]}))
 
 
 def flagged(results: pd.DataFrame, learner: str, defense: str, codes: str) -> pd.DataFrame:

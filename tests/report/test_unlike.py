@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from robustmeta.report.data_settings import UNKNOWN
 from robustmeta.report.unlike import facets, setting_names, warnings
 
 QUERIES = "15 queries a class"
@@ -44,6 +45,26 @@ def test_what_is_alike_is_not_warned_of(results):
     assert warnings(two(results, norm_policy="group", config="x", train_steps=5, seconds=9.0)) == []
     assert warnings(two(results, suite="")) == []  # the same cards by their names
     assert set(setting_names(two(results, seed=2)).values()) == {""}
+
+
+def test_unknown_settings_of_a_data_set_are_warned_of_even_where_all_are_unknown(results):
+    (told,) = warnings(two(results.assign(data=UNKNOWN, train_data=UNKNOWN, train_dataset="glyphs"), data=UNKNOWN))
+    assert told.startswith("no recipe.yaml says how the data set of one, two was set")
+    differs, told = warnings(two(results, data=UNKNOWN))
+    assert differs.startswith("data set differs: glyphs (one); glyphs (settings unknown) (two). ")
+    assert told.startswith("no recipe.yaml says how the data set of two was set")
+
+
+def test_smoothing_that_differs_is_a_line(results):
+    proven = results[results["attack"] == "fgsm"].assign(
+        attack="certified-L2-0.5", target="certified", sigma=0.25, samples=500, alpha=0.001, certificate="majority",
+        report="one",
+    )  # fmt: skip
+    both = [two(results), proven, proven.assign(report="two", sigma=0.5)]
+    (told,) = warnings(pd.concat(both, ignore_index=True))
+    assert told.startswith("smoothing differs: sigma 0.25, samples 500")
+    assert "sigma 0.5, samples 500" in told
+    assert warnings(pd.concat(both[:2], ignore_index=True)) == []
 
 
 def test_cards_that_differ_are_named_by_attack(results):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from robustmeta.report.figures.look import MARKERS, NORMS, looks, parts
+from robustmeta.report.figures.look import MARKERS, looks, parts
 from robustmeta.report.picture import PAPER, SOFT, styled
 from robustmeta.report.rows import labelled, require, unrepeated
 from robustmeta.report.setting import Setting
@@ -81,9 +81,10 @@ def _lines(axes: "Axes", panel: pd.DataFrame, x: str) -> None:
 
 
 def _scale(axes: "Axes", panel: pd.DataFrame, attack: str, setting: Setting) -> None:
-    norm = NORMS.get(setting.threat_norm, setting.threat_norm)
     episodes = ", ".join(str(number) for number in panel["episodes"].unique())
-    axes.set_title(f"{setting.tasks} ({setting.split})\n{norm}, {attack}, {episodes} episodes, 95% intervals")
+    axes.set_title(
+        f"{setting.tasks} ({setting.split})\n{setting.norm_text}, {attack}, {episodes} episodes, 95% intervals"
+    )
     axes.set_ylim(0, 100)
     axes.set_ylabel("accuracy (%)")
     chance = 100 * setting.chance

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from robustmeta.report.figures.look import COLOURS, NORMS
+from robustmeta.report.figures.look import COLOURS
 from robustmeta.report.picture import INK, SOFT, Picture, styled
 from robustmeta.report.rows import EPISODES, labelled, require, unrepeated
 from robustmeta.report.setting import Setting
@@ -41,10 +41,9 @@ def accuracy_by_episode(episodes: pd.DataFrame, setting: Setting) -> Picture:
     step = 100 / (setting.ways * setting.queries)
     across = -(-len(labels) // STRIPS)
     down = -(-len(labels) // across)
-    norm = NORMS.get(setting.threat_norm, setting.threat_norm)
     title = f"{setting.tasks} ({setting.split})"
     if shown == WORST:
-        title += f", {norm}, ε = {setting.eps_text}"
+        title += f", {setting.norm_text}, ε = {setting.eps_text}"
     with styled({"axes.spines.left": False}):
         size = (6.6 if across == 1 else 5.6 * across, 1.2 + 0.36 * down)
         figure = Figure(figsize=size, layout="constrained")

@@ -11,7 +11,6 @@ from robustmeta.report.picture import SOFT
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 STYLES = ("-", "-.", ":")
 MARKERS = ("o", "s", "^", "D")
-NORMS = {"Linf": "L∞", "L2": "L₂"}
 
 Who = tuple[str, str]
 

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from robustmeta.report.figures.labels import Line, label_points
-from robustmeta.report.figures.look import MARKERS, NORMS, looks, parts
+from robustmeta.report.figures.look import MARKERS, looks, parts
 from robustmeta.report.picture import INK, PAPER, SOFT, WASH, Picture, styled
 from robustmeta.report.rows import RESULTS, labelled, require, unrepeated
 from robustmeta.report.setting import Setting
+from robustmeta.report.standing import trusted
 from robustmeta.report.table import CLEAN, WORST
 
 if TYPE_CHECKING:
@@ -18,16 +19,16 @@ if TYPE_CHECKING:
 
 
 def clean_against_worst(results: pd.DataFrame, setting: Setting) -> Picture:
-    """A point a row, its 95% intervals both ways, and the Pareto front of the rows that fail no check of the audit.
+    """A point a row, its 95% intervals both ways, and the Pareto front of the rows that are `trusted`.
 
     results: rows of `RESULTS`. On the front are the rows that no other beats in one of the two accuracies without
-    losing in the other. A learner has a colour, natural training a circle; rows that fail a check are hollow and no
-    part of the front. More learners than colours are parted into panels, in each of which the others stay as grey
+    losing in the other. A learner has a colour, natural training a circle; rows that are not trusted are hollow and
+    no part of the front. More learners than colours are parted into panels, in each of which the others stay as grey
     points.
     Raises `RobustMetaError` for missing columns, no rows with both accuracies, or two rows of one point.
     """
     require(results, RESULTS, "results")
-    rows = labelled(results[results["attack"].isin([CLEAN, WORST])])
+    rows = labelled(results)
     unrepeated(rows, ("label", "attack"), "results")
     points = _points(rows)
     require(points, (), "worst-case")
@@ -52,8 +53,8 @@ def clean_against_worst(results: pd.DataFrame, setting: Setting) -> Picture:
         for axes, labels in zip(grid, groups, strict=False):
             here = points[points["label"].isin(labels)]
             texts = [
-                f"{label} (fails)" if fails else label
-                for label, fails in zip(here["label"], here["fails"], strict=True)
+                label if ranked else f"{label} (not ranked)"
+                for label, ranked in zip(here["label"], here["trusted"], strict=True)
             ]
             label_points(
                 axes, list(zip(here["x"], here["y"], strict=True)), texts, [*_bars(here), *_front(axes, points)]
@@ -65,21 +66,21 @@ def clean_against_worst(results: pd.DataFrame, setting: Setting) -> Picture:
     )
     if figure.axes[0].get_xlim()[0] < figure.axes[0].get_ylim()[1]:
         caption += " On the dotted line attacks would take nothing."
-    if points["fails"].any():
-        caption += " Hollow points fail a check of the audit and are no part of the front."
+    if not points["trusted"].all():
+        caption += " Hollow points fail a check of the audit, or met none, and are no part of the front."
     return Picture("pareto", "Clean against worst-case accuracy", caption, figure)
 
 
 def _points(rows: pd.DataFrame) -> pd.DataFrame:
-    """One row a label that has both accuracies: x, y and their half-widths in percent, `fails`, `front`."""
+    """One row a label that has both accuracies: x, y and their half-widths in percent, `trusted`, `front`."""
+    rows = rows.assign(trusted=trusted(rows))
     clean, worst = (rows[rows["attack"] == name].set_index("label") for name in (CLEAN, WORST))
-    found = worst[["learner", "defense"]].assign(
+    found = worst[["learner", "defense", "trusted"]].assign(
         x=100 * clean["accuracy"], y=100 * worst["accuracy"],
         wide=100 * clean["ci95"].fillna(0), high=100 * worst["ci95"].fillna(0),
-        fails=worst["flags"].fillna("").str.contains(":fail"),
     )  # fmt: skip
     found = found.dropna(subset=["x", "y"])
-    return found.assign(front=on_front(found["x"], found["y"], found["fails"])).reset_index()
+    return found.assign(front=on_front(found["x"], found["y"], ~found["trusted"])).reset_index()
 
 
 def on_front(x: pd.Series, y: pd.Series, outside: pd.Series) -> list[bool]:
@@ -102,8 +103,9 @@ def _frame(axes: "Axes", points: pd.DataFrame, setting: Setting) -> None:
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     axes.set_yticks([tick for tick in axes.get_yticks() if 0 <= tick <= top])
-    norm = NORMS.get(setting.threat_norm, setting.threat_norm)
-    axes.set_title(f"{setting.tasks} ({setting.split}), {norm}, ε = {setting.eps_text}, {setting.episodes} episodes")
+    axes.set_title(
+        f"{setting.tasks} ({setting.split}), {setting.norm_text}, ε = {setting.eps_text}, {setting.episodes} episodes"
+    )
     axes.set_xlabel("clean accuracy (%)")
     axes.set_ylabel("accuracy in the worst case (%)")
     axes.grid()
@@ -151,5 +153,5 @@ def _named(axes: "Axes", points: pd.DataFrame) -> None:
         marker = MARKERS[names.index(row.defense) % len(MARKERS)]
         axes.errorbar(
             row.x, row.y, xerr=row.wide, yerr=row.high, fmt=marker, color=colour, markersize=5.5, elinewidth=1,
-            markerfacecolor=PAPER if row.fails else colour, zorder=3,
+            markerfacecolor=colour if row.trusted else PAPER, zorder=3,
         )  # fmt: skip

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from robustmeta.attacks.card import card, names
 from robustmeta.report.figures.curves import curves
 from robustmeta.report.picture import Picture
 from robustmeta.report.rows import STEPS
@@ -31,10 +32,18 @@ def accuracy_against_steps(steps: pd.DataFrame, setting: Setting) -> Picture:
         axes.set_xlabel(f"steps of the attack, at ε = {setting.eps_text}")
 
     figure = curves(steps, "steps", STEPS, setting, frame)
-    attacks = ", ".join(steps["attack"].unique())
+    attacks = list(steps["attack"].unique())
     caption = (
-        f"Accuracy under {attacks} as it is given more steps, one line a learner, with 95% intervals over episodes; 0 "
-        "steps are clean, natural training is dashed. A line that is flat at its end says that more steps of this "
-        "attack would find no more."
+        f"Accuracy under {', '.join(attacks)} as it is given more steps, one line a learner, with 95% intervals over "
+        "episodes; 0 steps are clean, natural training is dashed. A line that is flat at its end says that more steps "
+        f"of this attack would find no more. {' '.join(map(_length, attacks))}"
     )
     return Picture("steps", "Accuracy against attack steps", caption, figure)
+
+
+def _length(attack: str) -> str:
+    """How long the steps of a card are, in words."""
+    size = card(attack).parameters.get("step_size_over_eps") if attack in names() else None
+    if size is None:
+        return f"How long a step of {attack} is, its card says."
+    return f"A step of {attack} is {size:g} ε long, however many there are."

@@ -5,20 +5,19 @@ from html import escape
 import pandas as pd
 
 from robustmeta.audit import Summary
-from robustmeta.report.rows import distinct, labelled
-from robustmeta.report.setting import Setting
+from robustmeta.report.rows import labelled
+from robustmeta.report.setting import Setting, trained_elsewhere
 from robustmeta.report.standing import trusted
 from robustmeta.report.table import CLEAN, WORST, percent
-
-NORMS = {"Linf": "L∞", "L2": "L2"}
 
 
 def headline(results: pd.DataFrame, setting: Setting, audit: dict[str, list[Summary]]) -> str:
     """The title, the best worst case of a row that fails no check, and the facts of the setting."""
+    trained = trained_elsewhere(results)
     facts = {
         "Task": f"{setting.ways}-way {setting.shots}-shot, {_count(setting.queries, 'query', 'queries')} a class",
-        "Data": f"{setting.dataset}, {setting.split} split{_elsewhere(results, setting)}",
-        "Threat": f"{NORMS.get(setting.threat_norm, setting.threat_norm)} ≤ {setting.eps_text}, pixels 0 to 1",
+        "Data": f"{setting.dataset}, {setting.split} split{trained and f'; trained on {trained}'}",
+        "Threat": f"{setting.norm_text} ≤ {setting.eps_text}, pixels 0 to 1",
         "Episodes": f"{setting.episodes:,}, seed {setting.seed}",
         "Guessing": f"{100 * setting.chance:.3g}%",
     }
@@ -54,12 +53,6 @@ def _best(results: pd.DataFrame) -> str:
         f"<span>{among}: <strong>{escape(best['label'])}</strong>, {_whole(value)} with every attack of the suite "
         f"counted, {_whole(clean_value)} clean.</span></p>"
     )
-
-
-def _elsewhere(results: pd.DataFrame, setting: Setting) -> str:
-    """What the learners were trained on, where it is not what they are tested on."""
-    trained = distinct(results["train_dataset"]) if "train_dataset" in results.columns else setting.dataset
-    return "" if trained in ("-", setting.dataset) else f"; trained on {trained}"
 
 
 def _whole(value: str) -> str:

@@ -93,8 +93,23 @@ def test_a_row_that_fails_a_check_is_hollow_and_off_the_front(results) -> None:
     hollow = [point for point, line in points_of(axes).items() if line.get_markerfacecolor() == PAPER]
     assert [round(100 * best["accuracy"], 2)] == [y for _, y in hollow]
     assert name not in picture.caption.partition("other: ")[2]
-    assert f"{name} (fails)" in {text.get_text() for text in axes.texts}
+    assert f"{name} (not ranked)" in {text.get_text() for text in axes.texts}
     assert "Hollow points" in picture.caption
+
+
+def test_the_front_is_of_the_rows_that_are_trusted_whatever_row_the_check_failed_on(results) -> None:
+    best = results.query("attack == 'worst'").nlargest(1, "accuracy").iloc[0]
+    name = f"{best['learner']} / {best['defense']}"
+    here = (results["learner"] == best["learner"]) & (results["defense"] == best["defense"])
+    support = results[results["attack"] == "fgsm"].assign(attack="poison-20", target="support")
+    poisoned = pd.concat(
+        [results, support.assign(flags=support["learner"].map(dict.fromkeys([best["learner"]], "B01:fail")))]
+    )
+    for other in (poisoned.fillna({"flags": ""}), results.assign(audit=results["audit"].mask(here, ""))):
+        picture = drawn(other)
+        assert name not in picture.caption.partition("other: ")[2]
+        assert f"{name} (not ranked)" in {text.get_text() for text in picture.figure.axes[0].texts}
+        assert "or met none" in picture.caption
 
 
 def test_more_learners_than_colours_are_parted_and_the_others_stay_grey(results) -> None:

@@ -32,6 +32,9 @@ def test_every_number_of_steps_is_a_point_and_a_tick(steps, results) -> None:
     assert (np.diff(at) > 40).all()  # 0 and 1 stand apart, although the axis is logarithmic above
     assert "ε = 0.1" in axes.get_xlabel()
     assert picture.name == "steps"
+    assert "A step of pgd-20-margin is 0.25 ε long, however many there are." in picture.caption
+    own = accuracy_against_steps(steps.assign(attack="mine.yaml"), Setting.of(results))
+    assert "How long a step of mine.yaml is, its card says." in own.caption
 
 
 def test_refuses_rows_of_something_else(steps, results) -> None:
