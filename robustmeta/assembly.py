@@ -147,6 +147,25 @@ def evaluation_episodes(
     return guarded(fit, source, at[:1])
 
 
+def check_unseen(recipe: Recipe, source: Source, root: Path | None, tasks: Episodes) -> None:
+    """Raise `RobustMetaError` where classes of the test `tasks` are known to be among those that rows are trained on.
+
+    Of one data set and its settings the splits have no class in common; of others it is known where both take their
+    classes from one collection.
+    """
+    trained, tested, of = recipe.dataset, recipe.tested_on, DATASETS.collection_of
+    if trained == tested or not of(tested["name"]) or of(tested["name"]) != of(trained["name"]):
+        return
+    known = episodes_of(recipe, source, "train", root, "cpu", ("dataset",), ways=2, shots=1, queries=1).data.known_as
+    seen = [each for each in tasks.data.known_as if each and each in set(known)]
+    if seen:
+        raise source.error(
+            ("test", "dataset"),
+            f"{len(seen)} of the {len(tasks.counts)} classes of {tasks.name} are trained on, as {seen[0]}; few-shot "
+            "tests are of new classes: test on another data set, or on the one trained on with the same settings",
+        )
+
+
 def _episodes(dataset: Mapping[str, Any], source: Source, path: tuple[str, ...]) -> Callable[..., Episodes]:
     """What makes episodes of a data set, whose name and settings are checked."""
     name, options = str(dataset.get("name")), {key: value for key, value in dataset.items() if key != "name"}

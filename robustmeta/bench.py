@@ -22,6 +22,7 @@ from robustmeta.errors import RobustMetaError
 from robustmeta.files import locked_folder, whole_file
 from robustmeta.job import Job
 from robustmeta.measurement import Measured, measured, train_and_measure
+from robustmeta.process import prepare_process
 from robustmeta.provenance import about_row
 from robustmeta.ranks import ALONE, Ranks
 from robustmeta.recipe import Recipe, read
@@ -218,13 +219,14 @@ def evaluate_checkpoint(
     if state.step < steps:
         raise RobustMetaError(f"{path} is at step {state.step} of {steps}; the command that began it goes on with it")
     threat = Threat(norm or trained.threat.norm, trained.threat.eps if eps is None else eps)
-    recipe = replace(trained, attacks=attacks or own["attacks"], threat=threat)
+    recipe = replace(trained, attacks=own["attacks"] if attacks is None else attacks, threat=threat)
     with tempfile.TemporaryDirectory() as scratch:
         folder = out or Path(scratch)
         job = Job(
             recipe, Source(str(path), {}), recipe.rows[0], folder, root, device,
             threads=threads, audit=audit, twin=twin, ranks=ranks, image_shape=shape,
         )  # fmt: skip
+        prepare_process(job.threads)
         ranks.shared(job.check_attacks)  # the first alone fetches data that are not there
         learner = job.restored(trained, state) if model is None else model.learner(str(path)).to(device)
         with run_folder(recipe, job.out, ranks):

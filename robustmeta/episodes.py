@@ -49,6 +49,9 @@ class Episodes:
     set refuses.
     """
 
+    data: ImageClasses
+    """The classes that tasks are drawn from."""
+
     def __init__(
         self,
         dataset: str | OwnData,
@@ -85,6 +88,7 @@ class Episodes:
                 f"shots + queries = {shots + queries} images a class asked of {classes.name}, "
                 f"whose class {label!r} has {min(classes.counts)}"
             )
+        self.data = classes
         self.name, self.ways, self.shots, self.queries, self.seed = classes.name, ways, shots, queries, seed
         self.counts = np.asarray(classes.counts)
         self._first = np.concatenate([[0], np.cumsum(self.counts)[:-1]])

@@ -1,9 +1,9 @@
 """One task to be looked at: its images before and after an attack, and what the classifier says of each."""
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from robustmeta.batch import EpisodeBatch
 from robustmeta.errors import RobustMetaError
 from robustmeta.files import whole_file
 from robustmeta.learners.base import Learner
+from robustmeta.npz import read_npz
 from robustmeta.outcomes import Outcomes
 from robustmeta.scoring import task_seed
 
@@ -48,12 +49,11 @@ class Exhibit:
     @classmethod
     def load(cls, path: str | Path) -> "Exhibit":
         """Read an exhibit back; raises `RobustMetaError` if the file is damaged."""
-        try:
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                found = {name: arrays[name] for name in arrays.files}
-            return cls(**{**found, "attack": str(found["attack"])})
-        except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise RobustMetaError(f"{path} is damaged; delete it to attack the task again") from error
+
+        def made(arrays: dict[str, Any]) -> "Exhibit":
+            return cls(**{**arrays, "attack": str(arrays["attack"])})
+
+        return read_npz(path, made, "delete it to attack the task again")
 
 
 def hardest(outcomes: Outcomes, attacks: Sequence[str], survivors_only: bool = False) -> str | None:
@@ -74,8 +74,9 @@ def hardest(outcomes: Outcomes, attacks: Sequence[str], survivors_only: bool = F
 def exhibit(learner: Learner, batch: EpisodeBatch, name: str, attack: Attack, seed: int) -> Exhibit:
     """The task of a batch of one under an attack, with the random stream it has in the table: `QUERIES` of its queries.
 
-    The first query of each class, of the first classes; all queries are attacked together, as in the table. An attack
-    that raises an exception moves nothing.
+    The first query of each class, of the first classes. All queries are attacked together, as the attack's own row of
+    the table has them; in a suite whose attacks meet only what those before them left, as `autoattack`, the table has
+    fewer of them in the later rows. An attack that raises an exception moves nothing.
     """
     classifier = learner.eval().adapt(batch.support_x, batch.support_y).detach()
     bound = attack.bound(batch, Meter()) if isinstance(attack, EpisodeAttack) else attack

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from robustmeta.assembly import (
     build_attacks,
     build_learner,
+    check_unseen,
     curve_attacks,
     episodes_of,
     evaluation_episodes,
@@ -83,7 +84,9 @@ class Job:
 
     def check_attacks(self) -> None:
         """Raise the `RobustMetaError` that evaluation would end in, before it has begun."""
-        shape = self.test_tasks().image_shape
+        tasks = self.test_tasks()
+        check_unseen(self.recipe, self.source, self.root, tasks)
+        shape = tasks.image_shape
         guarded(partial(self.recipe.threat.check, shape), self.source, ("threat",))
         curve_attacks(self.recipe, self.source, shape[0])
         step_attacks(self.recipe, self.source, shape[0])
@@ -134,7 +137,6 @@ class Job:
 
         Raises `RobustMetaError` if the weights do not fit.
         """
-        prepare_process(self.threads)
         shape = self.test_tasks().image_shape
         classes = replace(self, recipe=trained, row=trained.rows[0])._base_classes
         learner = build_learner(trained, trained.rows[0], shape, self.source, classes)

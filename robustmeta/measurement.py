@@ -14,6 +14,7 @@ from robustmeta.attacks.support.base import SupportAttack
 from robustmeta.audit import FULL, Finding, full_audit
 from robustmeta.certification.certify import measure_certified
 from robustmeta.checkpoint import Checkpoint
+from robustmeta.data import DATASETS
 from robustmeta.errors import RobustMetaError
 from robustmeta.evaluation import judged, measure
 from robustmeta.exhibit import Exhibit, exhibit, hardest
@@ -88,7 +89,7 @@ def _certified(job: Job, learner: Learner) -> Outcomes:
     if smoothing is None:
         return Outcomes()
     number = min(smoothing.episodes, test.episodes)
-    kept = _kept(job, f"certify-{job.recipe.hash}-{_digest({}, (learner,), asdict(smoothing))}.npz")
+    kept = _kept(job, "certify", {}, (learner,), asdict(smoothing))
     with job.bar("certify", number) as bar:
         return measure_certified(
             learner, job.test_tasks(), smoothing, number,
@@ -113,7 +114,7 @@ def _exhibit(
     chosen = hardest(attacked, [name for name in attacks if on_queries(attacks[name])], **settings)
     if chosen is None:
         return None
-    kept = _kept(job, f"exhibit-{job.recipe.hash}-{_digest({chosen: attacks[chosen]}, learners, settings)}.npz")
+    kept = _kept(job, "exhibit", {chosen: attacks[chosen]}, learners, settings)
     if kept.exists():
         return Exhibit.load(kept)
     made = exhibit(learners[0], job.test_tasks()[0], chosen, cast(Attack, attacks[chosen]), job.recipe.test.seed)
@@ -129,7 +130,7 @@ def _measure(
     learners: tuple[Learner, Learner | None],
     settings: dict[str, Any],
 ) -> Outcomes:
-    kept = _kept(job, f"{stage}-{job.recipe.hash}-{_digest(attacks, learners, settings)}.npz")
+    kept = _kept(job, stage, attacks, learners, settings)
     with job.bar(stage, episodes) as bar:
 
         def report(done: int) -> None:
@@ -142,7 +143,7 @@ def _measure(
 
 
 def _full_audit(job: Job, attacks: Attacks, learner: Learner, twin: Learner | None) -> list[Finding]:
-    kept = _kept(job, f"audit-{job.recipe.hash}-{_digest(attacks, (learner, twin), {})}.json")
+    kept = _kept(job, "audit", attacks, (learner, twin), {}, suffix=".json")
     if kept.exists():
         return [Finding(**found) for found in json.loads(kept.read_text(encoding="utf-8"))]
     threat, seed = job.recipe.threat, job.recipe.test.seed
@@ -170,8 +171,19 @@ def _twin(job: Job) -> Learner | None:
     return job.restored(trained, state)
 
 
-def _kept(job: Job, name: str) -> Path:
-    return job.out / "progress" / f"{job.row.name}-{name}"
+def _kept(
+    job: Job,
+    stage: str,
+    attacks: Attacks,
+    learners: Sequence[Learner | None],
+    settings: Mapping[str, Any],
+    suffix: str = ".npz",
+) -> Path:
+    """The file of what a stage has measured so far, whose name changes with all that the numbers hang on."""
+    if not DATASETS.is_fixed(job.recipe.tested_on["name"]):
+        settings = {**settings, "images": job.test_tasks().data.digest}
+    name = f"{job.row.name}-{stage}-{job.recipe.hash}-{_digest(attacks, learners, settings)}{suffix}"
+    return job.out / "progress" / name
 
 
 def _digest(attacks: Attacks, learners: Sequence[Learner | None], settings: Mapping[str, Any]) -> str:

@@ -1,14 +1,15 @@
 """Per-query outcomes of an evaluation: what the rows of a table are made from."""
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from robustmeta.errors import RobustMetaError
 from robustmeta.files import whole_file
+from robustmeta.npz import read_npz
 
 _ARRAYS = ("right", "evidence")
 
@@ -67,16 +68,17 @@ class Outcomes:
     @classmethod
     def load(cls, path: str | Path, attacks: Sequence[str]) -> "Outcomes":
         """Read outcomes back; raises `RobustMetaError` if the file is damaged or of other attacks."""
-        outcomes = cls()
-        try:
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                for key in arrays.files:
-                    kind, _, name = key.partition("/")
-                    getattr(outcomes, kind)[name] = arrays[key] if kind in _ARRAYS else arrays[key].item()
-        except (OSError, ValueError, TypeError, EOFError, AttributeError, RuntimeError, zipfile.BadZipFile) as error:
-            raise RobustMetaError(f"{path} is damaged; delete it to evaluate again") from error
+        outcomes = read_npz(path, cls._of, "delete it to evaluate again")
         if set(outcomes.right) - {"worst"} != {"clean", *attacks}:
             raise RobustMetaError(f"{path} holds outcomes of other attacks; choose another folder, or delete it")
         if outcomes.forwards.keys() != outcomes.right.keys():
             raise RobustMetaError(f"{path} was written by an older robustmeta; delete it to evaluate again")
+        return outcomes
+
+    @classmethod
+    def _of(cls, arrays: dict[str, Any]) -> "Outcomes":
+        outcomes = cls()
+        for key, values in arrays.items():
+            kind, _, name = key.partition("/")
+            getattr(outcomes, kind)[name] = values if kind in _ARRAYS else values.item()
         return outcomes

@@ -120,6 +120,13 @@ def test_a_checkpoint_trained_anew_is_evaluated_anew(recipe, tmp_path):
     assert accuracies[0] != accuracies[1]
 
 
+@pytest.mark.parametrize("attacks", ["", ",", "fgsm,"])
+def test_no_name_is_no_attack(recipe, tmp_path, attacks):
+    robustmeta("train", recipe, "--out", tmp_path / "run", "--threads", "1")
+    checkpoint = tmp_path / "run" / "checkpoints" / "protonet-aq.pt"
+    assert "unknown attack or suite ''" in refused("evaluate", checkpoint, "--episodes", "2", "--attacks", attacks)
+
+
 def test_a_half_trained_checkpoint_is_not_evaluated(recipe, tmp_path):
     robustmeta("train", recipe, "--out", tmp_path / "a", "--row", "protonet-aq", "--threads", "1")
     checkpoint = tmp_path / "a" / "checkpoints" / "protonet-aq.pt"

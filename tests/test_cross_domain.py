@@ -7,9 +7,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from robustmeta.assembly import episodes_of, evaluation_episodes
+from robustmeta.assembly import check_unseen, episodes_of, evaluation_episodes
 from robustmeta.bench import evaluate_checkpoint
 from robustmeta.cli import main
+from robustmeta.data import cifar100, omniglot
+from robustmeta.data.omniglot import VAL_ALPHABETS
 from robustmeta.episodes import Episodes
 from robustmeta.errors import RobustMetaError
 from robustmeta.job import Job
@@ -126,3 +128,83 @@ def test_a_wrong_data_set_on_the_command_line_is_one_line(root, dataset, line):
     said = run("evaluate", root / "run" / "checkpoints" / "protonet-natural.pt", "--dataset", dataset, status=2)
     assert line in said
     assert len(said.splitlines()) == 1
+
+
+def stand_in(name: str) -> dict[str, np.ndarray]:
+    """What the archives hold, but for the pixels: 100 classes of CIFAR-100, 964 and 659 characters of Omniglot."""
+    if name.startswith("cifar"):
+        return {"images": np.zeros((100, 600, 3, 1, 1), np.uint8)}
+    number = 964 if "background" in name else 659
+    alphabets = [VAL_ALPHABETS[0] if number == 964 and i < 60 else f"{name}-{i % 20}" for i in range(number)]
+    names = np.array([f"{alphabet}/character{i:04d}" for i, alphabet in enumerate(alphabets)])
+    return {"names": names, "images": np.zeros((number, 20, 1, 1), np.uint8)}
+
+
+def told(monkeypatch, root: Path, trained: str, tested: str) -> str:
+    for module in (cifar100, omniglot):
+        monkeypatch.setattr(module, "cached", lambda name, make: stand_in(name))
+    text = TEXT.replace("{name: glyphs}", trained).replace("{name: folder, path: mine}", tested)
+    recipe, source = read(text, "across.yaml")
+    try:
+        check_unseen(recipe, source, root, evaluation_episodes(recipe, source, root, "cpu"))
+    except RobustMetaError as error:
+        return str(error)
+    return ""
+
+
+CHARACTERS = "{name: omniglot, by: characters}"
+
+
+@pytest.mark.parametrize(
+    ("trained", "tested", "seen"),
+    [
+        ("{name: cifar_fs}", "{name: fc100}", "11 of the 20 classes of fc100/test are trained on, as cifar-100/"),
+        ("{name: fc100}", "{name: cifar_fs}", "of the 20 classes of cifar_fs/test are trained on, as cifar-100/"),
+        (
+            CHARACTERS,
+            "{name: omniglot}",
+            "of the 659 classes of omniglot/test are trained on, as omniglot/omniglot-images_e",
+        ),
+        (
+            "{name: omniglot}",
+            CHARACTERS,
+            "of the 423 classes of omniglot/test are trained on, as omniglot/omniglot-images_b",
+        ),
+        ("{name: omniglot}", "{name: omniglot, by: alphabets}", ""),
+        ("{name: omniglot, rotations: true}", "{name: omniglot}", ""),
+        ("{name: cifar_fs}", "{name: cifar_fs}", ""),
+        ("{name: cifar_fs}", "{name: omniglot}", ""),
+        ("{name: glyphs}", "{name: omniglot}", ""),
+    ],
+)
+def test_classes_that_were_trained_on_are_no_test(monkeypatch, tmp_path, trained, tested, seen):
+    said = told(monkeypatch, tmp_path, trained, tested)
+    assert "\n" not in said
+    if seen:
+        assert said.startswith("across.yaml:3: test.dataset: ")
+        assert seen in said
+        assert "few-shot tests are of new classes" in said
+    else:
+        assert said == ""
+
+
+def test_the_number_told_is_that_of_the_published_divisions():
+    from robustmeta.data.cifar100_classes import CIFAR_FS, FC100, SUPERCLASSES
+
+    tested = {name for above in FC100["test"] for name in SUPERCLASSES[above]}
+    assert len(tested & set(CIFAR_FS["train"])) == 11
+
+
+def test_a_folder_divided_in_another_way_is_told_before_anything_runs(root):
+    for number in range(8):
+        (root / "whole" / str(number)).mkdir(parents=True)
+        for image in range(6):
+            Image.new("RGB", (20, 20), (30 * number, 40 * image, 9)).save(root / "whole" / str(number) / f"{image}.png")
+    text = TEXT.replace("{name: glyphs}", "{name: folder, path: whole, shares: [0.5, 0.25, 0.25]}").replace(
+        "path: mine", "path: whole, shares: [0.25, 0, 0.75]"
+    )
+    (root / "across.yaml").write_text(text.replace("ways: 3", "ways: 2"))
+    said = run("bench", root / "across.yaml", "--out", root / "run", "--threads", "1", "--data-root", root, status=2)
+    assert "test.dataset: 2 of the 6 classes of folder/test are trained on, as " in said
+    assert len(said.splitlines()) == 1
+    assert not (root / "run").exists()

@@ -100,3 +100,18 @@ def test_is_kept_whole_and_read_back(learner, episodes, tmp_path) -> None:
     (tmp_path / "kept.npz").write_bytes((tmp_path / "kept.npz").read_bytes()[:200])
     with pytest.raises(RobustMetaError, match="is damaged; delete it"):
         Exhibit.load(tmp_path / "kept.npz")
+
+
+def test_damaged_in_any_place_is_told_in_one_line(learner, episodes, tmp_path) -> None:
+    exhibit(learner("protonet"), episodes()[0], "pgd", ATTACK, seed=0).save(tmp_path / "kept.npz")
+    whole, told = (tmp_path / "kept.npz").read_bytes(), 0
+    for at in np.random.default_rng(0).integers(0, len(whole) - 1, 150):
+        (tmp_path / "kept.npz").write_bytes(whole[:at] + bytes([whole[at] ^ 8, whole[at + 1] ^ 1]) + whole[at + 2 :])
+        try:
+            Exhibit.load(tmp_path / "kept.npz")
+        except RobustMetaError as error:
+            told += str(error).endswith("kept.npz is damaged; delete it to attack the task again")
+    assert told > 100
+    np.savez(tmp_path / "kept.npz", attack=np.array("pgd"), clean=np.zeros(3))
+    with pytest.raises(RobustMetaError, match="is damaged; delete it"):
+        Exhibit.load(tmp_path / "kept.npz")

@@ -2,16 +2,19 @@
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from robustmeta.attacks.base import Threat
 from robustmeta.attacks.projected_gradient import FGSM, PGD
-from robustmeta.bench import bench, run_jobs
+from robustmeta.bench import bench, evaluate_checkpoint, run_jobs
+from robustmeta.episodes import _load_once
 from robustmeta.errors import RobustMetaError
 from robustmeta.job import Job
-from robustmeta.measurement import _digest, measured
+from robustmeta.measurement import _digest, _kept, measured
 from robustmeta.provenance import about_row
 from robustmeta.ranks import Ranks
 from robustmeta.recipe import read
@@ -113,6 +116,41 @@ def test_what_is_kept_hangs_on_weights_settings_attacks_and_versions(jobs, monke
         next(learner.parameters()).mul_(-1)
     seen.add(_digest(attacks, (learner, None), {"survivors_only": False}))
     assert len(seen) == 5
+
+
+def test_of_data_fixed_by_their_name_what_is_kept_hangs_on_nothing_else(jobs) -> None:
+    """The runs that go on from what an earlier version has kept are of such data."""
+    learner, attacks, settings = jobs[0].train(), {"pgd": PGD(0.1, 3)}, {"survivors_only": False}
+    expected = f"attack-{jobs[0].recipe.hash}-{_digest(attacks, (learner, None), settings)}.npz"
+    assert _kept(jobs[0], "attack", attacks, (learner, None), settings).name == f"protonet-natural-{expected}"
+
+
+def test_new_images_at_the_same_path_are_measured_anew(jobs, tmp_path) -> None:
+    def draw(seed: int) -> None:
+        torch.manual_seed(seed)
+        for label in range(3):
+            at = tmp_path / "mine" / "test" / f"class {label}"
+            at.mkdir(parents=True, exist_ok=True)
+            for number in range(4):
+                pixels = torch.randint(0, 256, (28, 28), dtype=torch.uint8)
+                Image.fromarray(pixels.numpy()).save(at / f"{number}.png")
+        _load_once.cache_clear()  # as in a new process
+
+    def accuracies() -> list[float]:
+        test = {"queries": 3, "episodes": 20, "dataset": {"name": "folder", "path": "mine", "channels": 1}}
+        out: Path = tmp_path / "evaluated"
+        results = evaluate_checkpoint(jobs[0].checkpoint, ["fgsm"], test, out=out, root=tmp_path).results
+        kept = len(list((out / "progress").glob("*-attack-*")))
+        return [*results["accuracy"], kept]
+
+    jobs[0].train()
+    draw(0)
+    first = accuracies()
+    assert accuracies() == first
+    draw(1)
+    second = accuracies()
+    assert second[:-1] != first[:-1]
+    assert (first[-1], second[-1]) == (1, 2)
 
 
 def test_the_full_audit_is_kept_and_read_back(jobs) -> None:

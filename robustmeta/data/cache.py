@@ -1,6 +1,5 @@
 """Arrays that are made once and read back from the user's cache."""
 
-import zipfile
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from robustmeta.data.root import cache_folder
 from robustmeta.errors import RobustMetaError
 from robustmeta.files import whole_file
+from robustmeta.npz import read_npz
 
 #: Part of every cache file's name; raise it when the layout of the files changes.
 FORMAT = 1
@@ -24,9 +24,8 @@ def cached(name: str, make: Callable[[], Arrays]) -> Arrays:
     """
     path = cache_folder() / f"{name}-v{FORMAT}.npz"
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            return {key: kept[key] for key in kept.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return read_npz(path, dict, "it is made again")
+    except RobustMetaError:
         pass
     arrays = make()
     try:

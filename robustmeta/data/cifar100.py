@@ -15,7 +15,8 @@ from robustmeta.data.cache import Arrays, cached
 from robustmeta.data.cifar100_classes import CLASSES
 from robustmeta.data.classes import ImageClasses
 from robustmeta.data.download import download
-from robustmeta.data.plain_pickle import read_mapping, text
+from robustmeta.data.pickle_names import text
+from robustmeta.data.plain_pickle import read_mapping
 from robustmeta.errors import RobustMetaError
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz"
@@ -42,7 +43,8 @@ def cifar100(name: str, root: Path, classes: Sequence[str], labels: Sequence[str
     """
     images = cached(f"cifar-100-{CONTENT[:12]}", lambda: _read(root))["images"]
     pixels = torch.from_numpy(images[[CLASSES.index(each) for each in classes]]).flatten(0, 1)
-    return ImageClasses(name, pixels, (EACH,) * len(classes), tuple(labels))
+    known_as = tuple(f"cifar-100/{each}" for each in classes)
+    return ImageClasses(name, pixels, (EACH,) * len(classes), tuple(labels), known_as)
 
 
 def _read(root: Path) -> Arrays:
@@ -83,8 +85,10 @@ def _images(files: dict[str, bytes], where: Path) -> tuple[Any, Any]:
 
     names = np.array([text(name) for name in values("meta")["fine_label_names"]])
     parts = [values(part) for part in PARTS]
+    if not all(isinstance(part["data"], np.ndarray) for part in parts):
+        raise ValueError("data is no array")
     images = np.concatenate([np.asarray(part["data"]) for part in parts])
-    labels = np.concatenate([np.asarray(part["fine_labels"]) for part in parts])
+    labels = np.concatenate([np.fromiter(part["fine_labels"], np.int64) for part in parts])
     if images.dtype != np.uint8 or images.shape != (len(labels), np.prod(_SHAPE)):
         raise ValueError(f"images {images.dtype} {list(images.shape)} for {len(labels)} labels")
     return images, names[labels]

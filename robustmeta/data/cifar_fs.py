@@ -8,7 +8,7 @@ from robustmeta.data.classes import ImageClasses
 from robustmeta.data.datasets import DATASETS
 
 
-@DATASETS.register("cifar_fs")
+@DATASETS.register("cifar_fs", collection="cifar-100", fixed=True)
 def cifar_fs(split: str, root: Path) -> ImageClasses:
     """One split of CIFAR-FS as uint8 `[M, 3, 32, 32]`, 600 images a class; train, val and test have 64, 16 and 20.
 

@@ -1,20 +1,25 @@
 """Splits of image data sets in pickles and npz files."""
 
 import io
-import zipfile
+from collections.abc import Callable
+from operator import index
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from robustmeta.data.copied import Copied, spellings
 from robustmeta.data.image_file import read_image
-from robustmeta.data.plain_pickle import read_mapping, read_pickle, text
+from robustmeta.data.pickle_names import text
+from robustmeta.data.plain_pickle import read_mapping, read_pickle
 from robustmeta.errors import RobustMetaError
+from robustmeta.npz import read_npz
 
 #: Files that hold a whole split, by the names people give them.
 _WHOLE = ("*cache-{0}.pkl", "{0}.pkl", "*category_split_{0}.pickle", "*category_split_{0}_phase_{0}.pickle")
+
+Value = TypeVar("Value")
 
 
 def arrays_of_split(where: Path, split: str) -> Copied | None:
@@ -28,62 +33,69 @@ def arrays_of_split(where: Path, split: str) -> Copied | None:
     """
     for name in spellings(split):
         for pattern in _WHOLE:
-            for file in sorted(where.glob(pattern.format(name))):
-                value = _mapping(file)
-                return _from_array(file, _labels(file, value), value.get("image_data", value.get("data")))
+            for file in sorted(filter(Path.is_file, where.glob(pattern.format(name)))):
+                value = _unpickled(file, read_mapping)
+                images = _checked(file, value.get("image_data", value.get("data")))
+                return _from_array(file, _labels(file, value), images)
         labels = where / f"{name}_labels.pkl"
         for suffix, read in (("images_png.pkl", _from_pngs), ("images.npz", _from_npz)):
             images = where / f"{name}_{suffix}"
             if images.is_file() and labels.is_file():
-                return read(images, _labels(labels, _mapping(labels)))
+                return read(images, _labels(labels, _unpickled(labels, read_mapping)))
     return None
 
 
-def _mapping(file: Path) -> dict[str, Any]:
-    with file.open("rb") as opened:
-        return read_mapping(opened, str(file))
+def _unpickled(file: Path, read: Callable[[BinaryIO, str], Value]) -> Value:
+    try:
+        with file.open("rb") as opened:
+            return read(opened, str(file))
+    except OSError as error:
+        raise RobustMetaError(f"cannot read {file} ({error.strerror}); make it readable, or get it anew") from error
 
 
 def _labels(file: Path, value: dict[str, Any]) -> list[str]:
     """The label of each row, by name where the file has names, else its number, so written that texts sort as they."""
     try:
         if "class_dict" in value:
-            of = {int(row): text(name) for name, rows in value["class_dict"].items() for row in rows}
+            of = {index(row): text(name) for name, rows in value["class_dict"].items() for row in rows}
             return [of[row] for row in range(len(of))]
-        numbers = [int(number) for number in value["label_specific" if "label_specific" in value else "labels"]]
+        numbers = [index(number) for number in value["label_specific" if "label_specific" in value else "labels"]]
+        if min(numbers, default=0) < 0:
+            raise ValueError(f"{min(numbers)} is below 0")
         if "label_specific_str" in value:
             every = [text(name) for name in value["label_specific_str"]]
             unlike = [name if every.count(name) == 1 else f"{name} #{n}" for n, name in enumerate(every)]  # two cranes
             return [unlike[number] for number in numbers]
-        names = {int(number): text(name) for name, number in value.get("catname2label", {}).items()}
+        names = {index(number): text(name) for name, number in value.get("catname2label", {}).items()}
         return [names.get(number, f"{number:04d}") for number in numbers]
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise RobustMetaError(
             f"{file} has no label for each image ({type(error).__name__}: {error}); it must hold class_dict, from a "
-            "class to its rows 0, 1, ..., or labels or label_specific, a whole number an image"
+            "class to its rows 0, 1, ..., or labels or label_specific, a whole number from 0 an image"
         ) from error
 
 
-def _from_array(file: Path, labels: list[str], images: Any) -> Copied:
-    pixels = np.asarray(images)
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3:
-        raise RobustMetaError(f"{file} has images {pixels.dtype} {list(pixels.shape)}; they must be uint8 [N, H, W, 3]")
+def _checked(file: Path, images: Any) -> Any:
+    """Images uint8 `[N, H, W, 3]`; raises `RobustMetaError` for all else."""
+    if not isinstance(images, np.ndarray):
+        raise RobustMetaError(f"{file} has a {type(images).__name__} of images; they must be an array [N, H, W, 3]")
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        raise RobustMetaError(f"{file} has images {images.dtype} {list(images.shape)}; they must be uint8 [N, H, W, 3]")
+    return np.asarray(images)
+
+
+def _from_array(file: Path, labels: list[str], pixels: Any) -> Copied:
     _check_number(file, len(labels), len(pixels))
     return Copied(labels, lambda row: Image.fromarray(np.ascontiguousarray(pixels[row])))
 
 
 def _from_npz(file: Path, labels: list[str]) -> Copied:
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            images = arrays["images"]
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise RobustMetaError(f"cannot read {file} ({error}); it must hold the array images; get it anew") from error
-    return _from_array(file, labels, images[..., ::-1])
+    images = read_npz(file, lambda arrays: arrays["images"], "it must hold the array images; get it anew")
+    return _from_array(file, labels, _checked(file, images)[..., ::-1])
 
 
 def _from_pngs(file: Path, labels: list[str]) -> Copied:
-    with file.open("rb") as opened:
-        pngs = read_pickle(opened, str(file))
+    pngs = _unpickled(file, read_pickle)
     if not isinstance(pngs, list):
         raise RobustMetaError(
             f"{file} holds a {type(pngs).__name__}; it must be a list of PNG files as bytes or arrays"

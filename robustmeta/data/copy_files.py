@@ -31,7 +31,9 @@ def _listed(where: Path, table: Path, split: str) -> Copied:
     except (OSError, KeyError, UnicodeDecodeError, csv.Error) as error:
         raise RobustMetaError(f"cannot read {table} ({error}); its first line must be filename,label") from error
     found = []
-    for label, file in rows:
+    for number, (label, file) in enumerate(rows, 1):
+        if not label or not file:
+            raise RobustMetaError(f"{table} has the row {number} without a filename or a label; give both")
         places = [at / path for at in (where / "images", where, where / split) for path in (file, f"{label}/{file}")]
         there = next((place for place in places if place.is_file()), None)
         if there is None:

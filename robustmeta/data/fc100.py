@@ -8,7 +8,7 @@ from robustmeta.data.classes import ImageClasses
 from robustmeta.data.datasets import DATASETS
 
 
-@DATASETS.register("fc100")
+@DATASETS.register("fc100", collection="cifar-100", fixed=True)
 def fc100(split: str, root: Path) -> ImageClasses:
     """One split of FC100 as uint8 `[M, 3, 32, 32]`, 600 images a class; train, val and test have 60, 20 and 20.
 

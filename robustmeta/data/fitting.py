@@ -1,6 +1,7 @@
 """Images of one shape from images of another, as learners meet them that were trained on other data."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ def fitted(classes: ImageClasses, image_shape: Sequence[int]) -> ImageClasses:
         images = _resized(images, (width, height))
     if wanted > channels:
         images = images.expand(-1, wanted, -1, -1).contiguous()
-    return ImageClasses(classes.name, images, classes.counts, classes.labels)
+    return replace(classes, images=images)
 
 
 def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,6 +1,7 @@
 """A folder of images of one's own: a folder a class, with or without folders of the splits above them."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from robustmeta.data.classes import ImageClasses
@@ -14,7 +15,7 @@ from robustmeta.errors import RobustMetaError
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 
 
-@DATASETS.register("folder")
+@DATASETS.register("folder", collection="folder")
 def folder(
     split: str,
     root: Path,
@@ -42,12 +43,14 @@ def folder(
     if channels not in (1, 3) or (size is not None and size < 1):
         raise RobustMetaError(f"channels is {channels} and size {size}; the one must be 1 or 3, the other 1 or more")
     where = _found(root, path)
-    files = {name: image_files(at) for name, at in _classes(where, split, shares).items()}
+    classes = _classes(where, split, shares)
+    files = {name: image_files(at) for name, at in classes.items()}
     stack = Stack(sum(map(len, files.values())), "set size, to which all are resized")
     labels = [name for name, paths in files.items() for _ in paths]
     for row, file in enumerate(file for paths in files.values() for file in paths):
         stack.put(row, image_bytes(read_image(file, str(file), size, channels), str(file)), str(file))
-    return grouped(f"folder/{split}", stack.images, labels)
+    made = grouped(f"folder/{split}", stack.images, labels)
+    return replace(made, known_as=tuple(str(classes[name].resolve()) for name in made.labels))
 
 
 def _found(root: Path, path: str) -> Path:

@@ -21,7 +21,7 @@ EACH = 20
 EDITION = 1
 
 
-@DATASETS.register("glyphs")
+@DATASETS.register("glyphs", fixed=True)
 def glyphs(split: str, root: Path) -> ImageClasses:
     """One split of the glyphs as uint8 `[M, 1, 28, 28]`, ink 255 on 0, 20 images a class.
 

@@ -1,5 +1,8 @@
 """A local copy of a data set that cannot be downloaded, in the layouts that people have."""
 
+import re
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from robustmeta.data.classes import ImageClasses
@@ -18,15 +21,22 @@ LAYOUTS = (
 """What the split {0} of a copy may look like."""
 
 
-def local_copy(name: str, split: str, root: Path, path: str, size: int, classes: int) -> ImageClasses:
+_SYNSET = re.compile(r"n[0-9]{8}")
+
+
+def local_copy(
+    name: str, split: str, root: Path, path: str, size: int, classes: int, each: int | None = None
+) -> ImageClasses:
     """One split of a data set as uint8 `[M, 3, size, size]`, from the first of the `LAYOUTS` that is there.
 
     name: of the data set. path: its folder, from `root` or the current one; by default that in `root` of its name, in
     whatever case and with hyphens or not, else `root` itself. size: of the images' sides; those of another are cut to
-    the largest centred square and resized (Lanczos). classes: how many the split has. Classes are in the order of
-    their labels, the images of a class as the copy has them.
+    the largest centred square and resized (Lanczos). classes: how many the split has; each: how many images each of
+    them has, None where that differs. Classes are in the order of their labels, the images of a class as the copy has
+    them. A class that is labelled by its number in WordNet, as n01532829, is known as that class of ImageNet.
 
-    Raises `RobustMetaError` where no layout is there, the number of classes is another, or files cannot be read.
+    Raises `RobustMetaError` where no layout is there, the number of classes or of their images is another, or files
+    cannot be read.
     """
     if size < 1:
         raise RobustMetaError(f"size is {size}; it must be 1 or more")
@@ -37,17 +47,21 @@ def local_copy(name: str, split: str, root: Path, path: str, size: int, classes:
             f"there is no copy of {name} with a split {split} in {' or '.join(map(str, places))}, and it is not "
             f"downloaded; put {LAYOUTS.format(split)} there, or give the folder as path"
         )
-    if len(set(copy.labels)) != classes:
-        raise RobustMetaError(
-            f"{where} has {len(set(copy.labels))} classes for {split}, and {name} has {classes}; give a whole copy as "
-            "path (the data set 'folder' reads a division of your own)"
-        )
+    counts = Counter(copy.labels)
+    whole = "give a whole copy as path (the data set 'folder' reads a division of your own)"
+    if len(counts) != classes:
+        raise RobustMetaError(f"{where} has {len(counts)} classes for {split}, and {name} has {classes}; {whole}")
+    for label, count in counts.items():
+        if each not in (None, count):
+            raise RobustMetaError(f"{where} has {count} images of {label!r}, and {name} has {each} a class; {whole}")
     order = sorted(range(len(copy.labels)), key=copy.labels.__getitem__)  # stable
     stack = Stack(len(order), "all must be in colours")
     for row, number in enumerate(order):
         what = f"image {number} of {where}"
         stack.put(row, image_bytes(squared(copy.image(number), size), what), what)
-    return grouped(f"{name}/{split}", stack.images, [copy.labels[number] for number in order])
+    made = grouped(f"{name}/{split}", stack.images, [copy.labels[number] for number in order])
+    known_as = tuple(f"imagenet/{label}" if _SYNSET.fullmatch(label) else "" for label in made.labels)
+    return replace(made, known_as=known_as)
 
 
 def _first(places: list[Path], split: str) -> tuple[Path, Copied | None]:

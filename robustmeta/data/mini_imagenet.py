@@ -8,9 +8,11 @@ from robustmeta.data.local_copy import local_copy
 
 #: Classes of each split (Ravi & Larochelle, 2017).
 CLASSES = {"train": 64, "val": 16, "test": 20}
+#: Images of each class.
+EACH = 600
 
 
-@DATASETS.register("mini_imagenet")
+@DATASETS.register("mini_imagenet", collection="imagenet")
 def mini_imagenet(split: str, root: Path, path: str = "", size: int = 84) -> ImageClasses:
     """One split of miniImageNet as uint8 `[M, 3, size, size]`, from a copy of your own: it is not downloaded.
 
@@ -21,7 +23,7 @@ def mini_imagenet(split: str, root: Path, path: str = "", size: int = 84) -> Ima
     are cut to the largest centred square and resized. Copies differ in how they were made small, so task 17 has
     the same pixels only within a layout.
 
-    Raises `RobustMetaError` where there is no such copy, one with another number of classes, or one that cannot be
-    read.
+    Raises `RobustMetaError` where there is no such copy, one with another number of classes or of images in one,
+    or one that cannot be read.
     """
-    return local_copy("mini_imagenet", split, root, path, size, CLASSES[split])
+    return local_copy("mini_imagenet", split, root, path, size, CLASSES[split], EACH)

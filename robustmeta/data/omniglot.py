@@ -44,7 +44,7 @@ _MEMBER = re.compile(r"images_\w+/([^/]+/character\d+)/\d+_\d+\.png")
 _SIDE = 28
 
 
-@DATASETS.register("omniglot")
+@DATASETS.register("omniglot", collection="omniglot", fixed=True)
 def omniglot(split: str, root: Path, rotations: bool = False, by: str = "alphabets") -> ImageClasses:
     """One split of Omniglot as uint8 `[M, 1, 28, 28]`, ink 255 on 0, 20 images a class.
 
@@ -71,7 +71,8 @@ def omniglot(split: str, root: Path, rotations: bool = False, by: str = "alphabe
         images = np.concatenate([np.rot90(images, turns, axes=(2, 3)) for turns in range(4)])
         names += [f"{name}@{degrees}" for degrees in (90, 180, 270) for name in names]
     pixels = torch.from_numpy(np.ascontiguousarray(images)).flatten(0, 1).unsqueeze(1)
-    return ImageClasses(f"omniglot/{split}", pixels, (images.shape[1],) * len(names), tuple(names))
+    labels, known_as = tuple(names), tuple(f"omniglot/{name}" for name in names)
+    return ImageClasses(f"omniglot/{split}", pixels, (images.shape[1],) * len(names), labels, known_as)
 
 
 def _archive(archive: str, root: Path) -> Arrays:

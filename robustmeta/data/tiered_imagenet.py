@@ -10,7 +10,7 @@ from robustmeta.data.local_copy import local_copy
 CLASSES = {"train": 351, "val": 97, "test": 160}
 
 
-@DATASETS.register("tiered_imagenet")
+@DATASETS.register("tiered_imagenet", collection="imagenet")
 def tiered_imagenet(split: str, root: Path, path: str = "", size: int = 84) -> ImageClasses:
     """One split of tieredImageNet as uint8 `[M, 3, size, size]`, from a copy of your own: it is not downloaded.
 

@@ -1,4 +1,4 @@
-"""Put rows of a finished report into the zoo: `python -m robustmeta.zoo.packing REPORT ROW... [--data-root DATA]`."""
+"""Put rows of a finished report into the zoo: `python -m robustmeta.zoo.packing REPORT ROW... [--replace]`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +16,12 @@ from robustmeta.zoo.model import Model
 from robustmeta.zoo.shelf import ROWS, digest
 
 
-def pack(report: Path, rows: Sequence[str], shelf: Path, root: Path | None = None) -> list[str]:
+def pack(report: Path, rows: Sequence[str], shelf: Path, root: Path | None = None, replace: bool = False) -> list[str]:
     """Write the models of some rows of a report folder, with those rows, to the folder `shelf`; return their names.
 
-    A model that is there already is replaced. root: the data root, for the image shape and the number of classes.
-    Raises `RobustMetaError` for an unknown row, and for one that was not trained to the end or failed a check.
+    A model that is there already is replaced, one of another report if `replace` says so. root: the data root, for the
+    image shape and the number of classes. Raises `RobustMetaError`, with nothing written, for an unknown row, one that
+    was not trained to the end or failed a check, and a name that a model of another report has.
     """
     kept = report / "recipe.yaml"
     if not kept.is_file():
@@ -28,7 +29,7 @@ def pack(report: Path, rows: Sequence[str], shelf: Path, root: Path | None = Non
     recipe, source = read(kept.read_text(encoding="utf-8"), str(kept))
     results = attacked(read_rows(report / "results.csv"))
     shelved = [read_rows(shelf / ROWS)] if (shelf / ROWS).is_file() else []
-    names = []
+    models: dict[str, tuple[Model, pd.DataFrame]] = {}
     for wanted in rows:
         row = recipe.row(wanted)
         measured = results[results["row"] == row.name]
@@ -43,24 +44,30 @@ def pack(report: Path, rows: Sequence[str], shelf: Path, root: Path | None = Non
         tasks = job.training_tasks()[0]
         plain = recipe.as_dict()
         name = f"{row.name}-{recipe.dataset['name']}-{recipe.test.ways}w{recipe.test.shots}s"
-        path = shelf / f"{name}.safetensors"
+        others = {other for old in shelved for other in old.loc[old["model"] == name, "report"]} - {report.name}
+        if others and not replace:
+            raise RobustMetaError(f"the zoo has a model {name} of the report {min(others)}; replace it with --replace")
         measured_in = {key: plain[key] for key in ("test", "attacks")}
-        Model(state.weights, state.recipe, state.step, measured_in, tasks.image_shape, len(tasks.counts)).save(path)
+        model = Model(state.weights, state.recipe, state.step, measured_in, tasks.image_shape, len(tasks.counts))
+        models[name] = model, measured
+    for name, (model, measured) in models.items():
+        path = shelf / f"{name}.safetensors"
+        model.save(path)
         shelved = [old[old["model"] != name] for old in shelved]
         shelved.append(measured.assign(model=name, report=report.name, sha256=digest(path)))
-        names.append(name)
     whole = pd.concat([part for part in shelved if len(part)], ignore_index=True)
     first = ["model", "report", "sha256"]
     write_rows(whole[[*first, *(column for column in whole.columns if column not in first)]], shelf / ROWS)
-    return names
+    return list(models)
 
 
 @click.command()
 @click.argument("report", type=click.Path(path_type=Path))
 @click.argument("rows", nargs=-1, required=True)
 @click.option("--data-root", type=click.Path(path_type=Path))
-def _main(report: Path, rows: tuple[str, ...], data_root: Path | None) -> None:
-    for name in pack(report, rows, Path(__file__).parent, data_root):
+@click.option("--replace", is_flag=True, help="Also models of other reports.")
+def _main(report: Path, rows: tuple[str, ...], data_root: Path | None, replace: bool) -> None:
+    for name in pack(report, rows, Path(__file__).parent, data_root, replace):
         click.echo(name)
 
 

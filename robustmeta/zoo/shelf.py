@@ -47,11 +47,12 @@ def open_model(name: str) -> Model:
 
 
 def standing(name: str) -> str:
-    """What a model is and withstands, in a line for a list."""
+    """What a model is and withstands, in a line for a list; under each attack where there is no worst case of them."""
     rows = rows_of(name).set_index("attack")
     first = rows.iloc[0]
-    numbers = ", ".join(f"{attack} {percent(*rows.loc[attack, ['accuracy', 'ci95']])}" for attack in (CLEAN, WORST))
-    norm, eps = str(rows.loc[WORST, "threat_norm"]), float(rows["eps"].max())
+    shown = [CLEAN, WORST] if WORST in rows.index else rows.index
+    numbers = ", ".join(f"{attack} {percent(*rows.loc[attack, ['accuracy', 'ci95']])}" for attack in shown)
+    norm, eps = str(first["threat_norm"]), float(rows["eps"].max())
     what = f"{first['learner']} / {first['defense']} on {first['backbone']}"
     return f"{what}; {norm} eps {written_eps(norm, eps)}: {numbers} ({first['report']})"
 

@@ -23,6 +23,7 @@ ALIAS = {"train": "train", "val": "validation", "test": "test"}
 def tiny(monkeypatch):
     for module in (mini_imagenet, tiered_imagenet):
         monkeypatch.setattr(module, "CLASSES", COUNTS)
+    monkeypatch.setattr(mini_imagenet, "EACH", EACH)
 
 
 def pixels(split: str, side: int = 84) -> np.ndarray:
@@ -160,14 +161,16 @@ def test_other_sizes_are_cut_square_and_resized(tmp_path):
     (tmp_path / "test" / "a").mkdir(parents=True)
     for name in ("b", "c"):
         (tmp_path / "test" / name).mkdir()
-        Image.new("L", (9, 9), 200).save(tmp_path / "test" / name / "1.png")  # grey becomes colours
+        for number in range(EACH):
+            Image.new("L", (9, 9), 200).save(tmp_path / "test" / name / f"{number}.png")  # grey becomes colours
     wide = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
-    Image.fromarray(wide).save(tmp_path / "test" / "a" / "1.png")
+    for number in range(EACH):
+        Image.fromarray(wide).save(tmp_path / "test" / "a" / f"{number}.png")
     made = load("mini_imagenet", "test", tmp_path, size=20).images.numpy()
     truth = Image.fromarray(wide[:, 10:50].copy()).resize((20, 20), Image.Resampling.LANCZOS)
     assert np.array_equal(made[0], np.asarray(truth).transpose(2, 0, 1))
-    assert (made[1:] == 200).all()
-    assert made.shape == (3, 3, 20, 20)
+    assert (made[EACH:] == 200).all()
+    assert made.shape == (3 * EACH, 3, 20, 20)
 
 
 def test_a_path_is_taken_from_the_root_and_from_the_current_folder(tmp_path, monkeypatch):
@@ -196,6 +199,12 @@ class Evil:
         return print, ("evil",)
 
 
+def saved(save, *arrays, **named) -> bytes:
+    held = io.BytesIO()
+    save(held, *arrays, **named)
+    return held.getvalue()
+
+
 IMAGES = np.zeros((9, 84, 84, 3), np.uint8)
 CATEGORY = "mini_category_split_test.pickle"
 BYTES = np.frombuffer(png(IMAGES[0]), np.uint8)
@@ -208,9 +217,26 @@ BYTES = np.frombuffer(png(IMAGES[0]), np.uint8)
         ({CATEGORY: {"data": IMAGES, "labels": list(range(8))}}, "has 9 images for 8 labels"),
         ({CATEGORY: {"data": IMAGES.astype(float), "labels": list(range(9))}}, "images float64 .* must be uint8"),
         ({CATEGORY: {"data": IMAGES[..., 0], "labels": list(range(9))}}, r"images uint8 \[9, 84, 84\]"),
-        ({CATEGORY: {"labels": list(range(9))}}, "has images "),
+        ({CATEGORY: {"labels": list(range(9))}}, "has a NoneType of images"),
+        ({CATEGORY: {"data": [[1], [2, 3]], "labels": [0, 1]}}, "has a list of images; they must be an array"),
         ({CATEGORY: {"data": IMAGES}}, "has no label for each image .KeyError: 'labels'"),
-        ({CATEGORY: {"data": IMAGES, "labels": ["a"]}}, "has no label for each image .ValueError"),
+        ({CATEGORY: {"data": IMAGES, "labels": ["a"]}}, "has no label for each image .TypeError"),
+        ({CATEGORY: {"data": IMAGES, "labels": [3.9] * 9}}, "has no label for each image .TypeError"),
+        (
+            {CATEGORY: {"data": IMAGES, "labels": [0] * 8 + [-1]}},
+            "has no label for each image .ValueError: -1 is below",
+        ),
+        (
+            {
+                "test_images_png.pkl": [],
+                "test_labels.pkl": {"label_specific": [0, -1], "label_specific_str": ["a", "b"]},
+            },
+            "has no label for each image .ValueError: -1 is below 0",
+        ),
+        (
+            {CATEGORY: {"data": IMAGES, "labels": [0, 1, 2, 0, 1, 2, 0, 1, 1]}},
+            "4 images of '0001', and .* has 3 a class",
+        ),
         ({CATEGORY: [IMAGES]}, "holds a list; it must hold a dictionary"),
         ({CATEGORY: Evil()}, r"is a pickle that names (builtins|__builtin__)\.print"),
         (
@@ -221,14 +247,29 @@ BYTES = np.frombuffer(png(IMAGES[0]), np.uint8)
         ({"test_images_png.pkl": [], "test_labels.pkl": {"labels": [0]}}, "has 0 images for 1 labels"),
         ({"test_images_png.pkl": {}, "test_labels.pkl": {"labels": [0]}}, "must be a list of PNG files"),
         (
-            {"test_images_png.pkl": [BYTES, BYTES, "a"], "test_labels.pkl": {"labels": [0, 1, 2]}},
+            {"test_images_png.pkl": [BYTES, BYTES, "a"] * EACH, "test_labels.pkl": {"labels": [0, 1, 2] * EACH}},
             "has the str 2; each must be the bytes of a PNG file",
         ),
         (
-            {"test_images_png.pkl": [BYTES, BYTES, BYTES[:50]], "test_labels.pkl": {"labels": [0, 1, 2]}},
+            {
+                "test_images_png.pkl": [BYTES, BYTES, BYTES[:50]] * EACH,
+                "test_labels.pkl": {"labels": [0, 1, 2] * EACH},
+            },
             "cannot read the image 2 of .*test_images_png.pkl",
         ),
-        ({"test_images.npz": b"no", "test_labels.pkl": {"labels": [0]}}, r"cannot read .*test_images.npz"),
+        (
+            {"test_images.npz": b"no", "test_labels.pkl": {"labels": [0]}},
+            r"test_images.npz is damaged; it must hold the",
+        ),
+        ({"test_images.npz": saved(np.save, IMAGES), "test_labels.pkl": {"labels": [0]}}, "test_images.npz is damaged"),
+        ({"test_images.npz": saved(np.savez, IMAGES), "test_labels.pkl": {"labels": [0]}}, "npz is damaged; .* images"),
+        (
+            {"test_images.npz": saved(np.savez, images=np.uint8(3)), "test_labels.pkl": {"labels": [0]}},
+            r"test_images.npz has images uint8 \[\]; they must be",
+        ),
+        ({"mini-imagenet-cache-test.pkl/a": b""}, "there is no copy of mini_imagenet with a split test"),
+        ({"test.csv": b"label,filename\nn1\n"}, "test.csv has the row 1 without a filename or a label"),
+        ({"test.csv": b"filename,label\nn1\n"}, "test.csv has the row 1 without a filename or a label"),
         ({"test.csv": b"name,class\na,b\n"}, "its first line must be filename,label"),
         ({"test.csv": b"filename,label\na.jpg,n1\n"}, "lists a.jpg, which is not in .*images, nor in its folder n1"),
         ({"test/n1/readme.txt": b""}, "n1 holds no image"),
@@ -257,3 +298,22 @@ def test_the_numbers_of_classes_are_those_of_the_papers(monkeypatch):
     assert mini_imagenet.CLASSES == {"train": 64, "val": 16, "test": 20}
     assert tiered_imagenet.CLASSES == {"train": 351, "val": 97, "test": 160}
     assert sum(tiered_imagenet.CLASSES.values()) == 608
+    assert mini_imagenet.EACH == 600
+
+
+def test_classes_by_their_number_in_wordnet_are_known_as_those_of_imagenet(tmp_path, monkeypatch):
+    monkeypatch.setitem(NAMES, "test", ["n01532829", "n22", "n02110341"])
+    folders(tmp_path, "test")
+    for name in ("mini_imagenet", "tiered_imagenet"):
+        assert load(name, "test", tmp_path, size=4).known_as == ("imagenet/n01532829", "imagenet/n02110341", "")
+
+
+def test_a_file_that_may_not_be_read_is_told_in_one_line(tmp_path, monkeypatch):
+    cache(tmp_path, "test")
+
+    def refuse(self, mode):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(RobustMetaError, match=r"cannot read .*cache-test.pkl .Permission denied.; make it readable"):
+        load("mini_imagenet", "test", tmp_path)

@@ -9,7 +9,8 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from robustmeta.data.plain_pickle import read_pickle, text
+from robustmeta.data.pickle_names import text
+from robustmeta.data.plain_pickle import read_mapping, read_pickle
 from robustmeta.errors import RobustMetaError
 
 RANDOM = np.random.default_rng(0)
@@ -165,6 +166,14 @@ def of_type(code: bytes, state: bytes = b"(I3\nS'<'\nNNNI-1\nI-1\nI0\ntb") -> by
         (b"cnumpy\ndtype\n(N}S'_call'\nI1\nstb.", "alters a function"),
         (b"Pevil\n.", "refers to something outside itself"),
         (b"\x80\x02\x82\x01.", "cannot be read as a pickle"),
+        (of_type(b"S'S0'\n").replace(b"(I1\nt", b"(I1000000000000000\nt").replace(b"abcdefgh", b""), "of type 'S0'"),
+        (of_type(b"S'U2'\n").replace(b"abcdefgh", rb"a\x00\x00\x00\xff\xff\xff\x7f"), "characters that there are not"),
+        (
+            of_type(b"S'u1'\n").replace(b"(I1\nt", b"(I4611686018427387904\nI0\nt").replace(b"abcdefgh", b""),
+            "whose size",
+        ),
+        (b"\x80\x05\x96" + (1 << 62).to_bytes(8, "little") + b"a.", "cannot be read as a pickle"),
+        (b"\x80\x02]K\x01K\x02s.", "sets parts of a list"),
         (b"", "cannot be read as a pickle .EOFError"),
         (b"hello", "cannot be read as a pickle"),
         (pickle.dumps(list(range(1000)))[:700], "cannot be read as a pickle"),
@@ -175,3 +184,43 @@ def test_what_is_not_plain_or_not_whole_is_refused_in_one_line(stream, line):
         read(stream)
     assert str(caught.value).startswith("some.pkl ")
     assert "\n" not in str(caught.value)
+
+
+DEEP = b")" + 1000 * b"\x85"
+"""A tuple in a tuple in a tuple; of two million, the stack of a process is too small to hash it."""
+SHARED = b")" + b"".join(b"q%c0h%ch%c\x86" % (n, n, n) for n in range(16))
+"""A tuple of twice a tuple of twice a tuple, whose hash takes 2 ** 16 steps, and of 40 levels 2 ** 40."""
+
+
+@pytest.mark.parametrize("key", [DEEP, SHARED, b"N", b"]"], ids=["deep", "shared", "none", "list"])
+@pytest.mark.parametrize(
+    "around",
+    [
+        b"\x80\x04}%bNs.",
+        b"\x80\x04}(%bNu.",
+        b"(%bNd.",
+        b"\x80\x04\x8f(%b\x90.",
+        b"\x80\x04(%b\x91.",
+        b"c__builtin__\nset\n((%bltR.",
+        b"cbuiltins\nfrozenset\n((%bltR.",
+        b"ccollections\nOrderedDict\n(((%bNlltR.",
+    ],
+    ids=["setitem", "setitems", "dict", "additems", "frozenset", "set", "another frozenset", "ordered"],
+)
+def test_only_texts_bytes_and_whole_numbers_are_hashed(around, key):
+    with pytest.raises(RobustMetaError, match=r"^some.pkl has a \w+ as a key; only texts, bytes and numbers can be"):
+        read(around % key)
+
+
+@pytest.mark.parametrize("key", [3, 1 << 32768, True], ids=["three", "of 4096 bytes", "truth"])
+def test_a_mapping_is_by_texts(key):
+    with pytest.raises(RobustMetaError, match=r"^some.pkl holds a dictionary whose keys are no texts"):
+        read_mapping(io.BytesIO(pickle.dumps({"data": 1, key: 2})), "some.pkl")
+    assert read_mapping(io.BytesIO(pickle.dumps({"data": 1, b"ant": 2})), "some.pkl") == {"data": 1, "ant": 2}
+
+
+def test_what_is_no_text_is_not_made_one():
+    assert (text(b"ant"), text("ant"), text(np.str_("ant")), text(7)) == ("ant", "ant", "ant", "7")
+    for value in ([], (), None, 0.5):
+        with pytest.raises(TypeError, match="where a text belongs"):
+            text(value)

@@ -1,5 +1,8 @@
 """Rows of a report go to a shelf, and come back from it as they were."""
 
+import re
+import shutil
+
 import pandas as pd
 import pytest
 import torch
@@ -86,3 +89,33 @@ def test_what_should_not_be_shelved_is_refused(report, tmp_path):
     with pytest.raises(rm.RobustMetaError, match="is not that of the finished row 'mine'"):
         pack(failed, ["mine"], tmp_path)
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def test_a_model_of_another_report_is_replaced_only_when_asked(report, packed, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(report, other)
+    before = {path.name: path.read_bytes() for path in packed.iterdir() if path.is_file()}
+    with pytest.raises(rm.RobustMetaError, match="the zoo has a model mine-glyphs-3w1s of the report out; replace"):
+        pack(other, ["protonet-natural", "mine"], packed)
+    assert {path.name: path.read_bytes() for path in packed.iterdir() if path.is_file()} == before
+    assert pack(other, ["mine"], packed, replace=True) == ["mine-glyphs-3w1s"]
+    assert set(shelf.rows_of("mine-glyphs-3w1s")["report"]) == {"other"}
+    rm.load_model("mine-glyphs-3w1s")
+
+
+def test_a_model_without_a_worst_case_is_listed_with_what_there_is(packed):
+    rows = read_rows(packed / "results.csv")
+    write_rows(rows[rows["attack"] != "worst"], packed / "results.csv")
+    ran = CliRunner().invoke(main, ["list", "models"])
+    assert ran.exit_code == 0, ran.output
+    assert re.search(r"Linf eps 0\.1: clean .*, fgsm .*, pgd-2 .* \(out\)", ran.output)
+
+
+def test_evaluate_sets_up_the_process_for_a_model_as_for_a_checkpoint(report, packed, monkeypatch):
+    threads: list[int] = []
+    monkeypatch.setattr("robustmeta.bench.prepare_process", threads.append)
+    for what in ("zoo:mine-glyphs-3w1s", str(report / "checkpoints" / "mine.pt")):
+        asked = ["evaluate", what, "--attacks", "fgsm", "--episodes", "2", "--queries", "1", "--threads", "2"]
+        ran = CliRunner().invoke(main, asked)
+        assert ran.exit_code == 0, ran.output
+    assert threads == [2, 2]
