@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from robustmeta.attacks.base import Attack, EpisodeAttack, craft
-from robustmeta.attacks.meter import Meter
+from robustmeta.attacks.base import ENDING, Attack, bound_to, craft
 from robustmeta.batch import EpisodeBatch
-from robustmeta.errors import RobustMetaError
 from robustmeta.files import whole_file
 from robustmeta.learners.base import Learner
 from robustmeta.npz import read_npz
@@ -79,11 +77,11 @@ def exhibit(learner: Learner, batch: EpisodeBatch, name: str, attack: Attack, se
     fewer of them in the later rows. An attack that raises an exception moves nothing.
     """
     classifier = learner.eval().adapt(batch.support_x, batch.support_y).detach()
-    bound = attack.bound(batch, Meter()) if isinstance(attack, EpisodeAttack) else attack
+    bound = bound_to(attack, batch)
     seeds = [task_seed(seed, name, index) for index in batch.index or (0,)]
     try:
         moved = craft(bound, classifier, batch.query_x, batch.query_y, seeds)
-    except (RobustMetaError, MemoryError, torch.OutOfMemoryError):
+    except ENDING:
         raise
     except Exception:  # the audit says of it what there is to say
         moved = batch.query_x

@@ -12,12 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from robustmeta.attacks.base import Attack, Crafted, EpisodeAttack, craft, held, traits_of
+from robustmeta.attacks.base import ENDING, Attack, Crafted, EpisodeAttack, bound_to, craft, held, traits_of
 from robustmeta.attacks.meter import Meter, Metered, MeteredLearner
 from robustmeta.attacks.support.base import CraftedSupport, SupportAttack, craft_support, folds, with_columns
 from robustmeta.audit import Snapshot, Watched, probe, tied
 from robustmeta.batch import EpisodeBatch
-from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner, right_of
 from robustmeta.outcomes import Outcomes
 
@@ -102,7 +101,7 @@ class _Scored:
         parted = self.survivors_only and self.classifier.inductive and not isinstance(attack, EpisodeAttack)
 
         def run() -> Crafted:
-            bound = attack.bound(batch, meter) if isinstance(attack, EpisodeAttack) else attack
+            bound = bound_to(attack, batch, meter)
             if parted:
                 on_left = self._together if getattr(attack, "until_fooled", False) else self._task_by_task
                 return held(attack.threat, on_left(bound, classifier, seeds), batch.query_x)
@@ -178,7 +177,7 @@ class _Scored:
         try:
             with torch.enable_grad():
                 made = run()
-        except (RobustMetaError, MemoryError, torch.OutOfMemoryError):
+        except ENDING:
             raise
         except Exception as raised:  # whatever an attack raises is a finding about that attack
             error = f"{type(raised).__name__}: {raised}".splitlines()[0]

@@ -7,6 +7,12 @@ from robustmeta.certification.smoothing import Smoothing
 from robustmeta.errors import RobustMetaError
 
 
+def _enough(episodes: int) -> None:
+    """Raise `RobustMetaError` for fewer episodes than an interval can be of."""
+    if episodes < 2:
+        raise RobustMetaError(f"episodes is {episodes}; an interval needs at least 2")
+
+
 @dataclass(frozen=True)
 class Test:
     """The episodes that every learner of a recipe is evaluated on.
@@ -26,8 +32,7 @@ class Test:
     __test__ = False  # not a pytest class
 
     def __post_init__(self) -> None:
-        if self.episodes < 2:
-            raise RobustMetaError(f"episodes is {self.episodes}; an interval needs at least 2")
+        _enough(self.episodes)
         if self.dataset is not None and not isinstance(self.dataset.get("name"), str):
             raise RobustMetaError("its dataset needs a 'name'; write {name: omniglot}, or leave it out")
 
@@ -66,5 +71,4 @@ class Steps:
             raise RobustMetaError(
                 f"steps is {list(self.steps)}; it must be different whole numbers from 0, as [0, 1, 10]"
             )
-        if self.episodes < 2:
-            raise RobustMetaError(f"episodes is {self.episodes}; an interval needs at least 2")
+        _enough(self.episodes)

@@ -15,6 +15,8 @@ from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.learners.base import Classifier
 
 NORMS = ("Linf", "L2")
+ENDING = (RobustMetaError, MemoryError, torch.OutOfMemoryError)
+"""What ends an evaluation; any other exception says something of the attack, or the classifier, that raised it."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,11 @@ class Attack(Protocol):
     ) -> Tensor:
         """Images `[T, Q, C, H, W]` moved against `classifier`, for labels `[T, Q]`."""
         ...
+
+
+def bound_to(attack: Attack, batch: EpisodeBatch, meter: Meter | None = None) -> Attack:
+    """The attack, bound to the tasks of `batch` where it needs more of them than their queries; meter: what counts."""
+    return attack.bound(batch, Meter() if meter is None else meter) if isinstance(attack, EpisodeAttack) else attack
 
 
 def traits_of(attack: object) -> Traits:

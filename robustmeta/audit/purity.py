@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from robustmeta.attacks.base import ENDING
 from robustmeta.audit.case import CHECKS, Case
 from robustmeta.audit.finding import Finding, graded, worst
-from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier
 
 SAME = 1e-4
@@ -146,7 +146,7 @@ def _asked(ask: Callable[[], Tensor]) -> Tensor | None:
     """What `ask` gives, or None where it raises: a classifier that cannot be asked so is not the same there."""
     try:
         return ask()
-    except (RobustMetaError, MemoryError, torch.OutOfMemoryError):
+    except ENDING:
         raise
     except Exception:  # whatever a user's own classifier raises
         return None

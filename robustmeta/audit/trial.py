@@ -6,11 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from robustmeta.attacks.base import Attack, EpisodeAttack, held
-from robustmeta.attacks.meter import Meter
+from robustmeta.attacks.base import ENDING, Attack, bound_to, held
 from robustmeta.batch import EpisodeBatch
 from robustmeta.episodes import Episodes
-from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner, right_of
 
 SIDE_BY_SIDE = 160
@@ -60,7 +58,7 @@ class Trial:
                     for part, other in zip(self.parts, against, strict=True)
                 ]
             )
-        except (RobustMetaError, MemoryError, torch.OutOfMemoryError):
+        except ENDING:
             raise
         except Exception:  # whatever a user's own attack raises
             return None
@@ -80,7 +78,7 @@ class Trial:
     def moved(attack: Attack, part: Part, classifier: Classifier | None = None) -> Tensor:
         """The queries of a part `[T, Q, C, H, W]` under an attack, held to its threat."""
         batch = part.batch
-        bound = attack.bound(batch, Meter()) if isinstance(attack, EpisodeAttack) else attack
+        bound = bound_to(attack, batch)
         with torch.enable_grad():
             moved = bound(classifier or part.classifier, batch.query_x, batch.query_y, part.seeds)
         return held(attack.threat, moved, batch.query_x).images

@@ -22,10 +22,9 @@ NUMBERS = (*FILLED, "accuracy", "ci95", "drop", "drop_ci95")
 class Run:
     """What was found of one report.
 
-    name: of its folder. path: of its rows. episodes: empty where there is no file of them.
+    path: of its rows. episodes: empty where there is no file of them.
     """
 
-    name: str
     path: Path
     results: pd.DataFrame
     episodes: pd.DataFrame
@@ -53,9 +52,8 @@ def read_run(path: Path) -> Run:
     episodes = read_rows(beside) if beside.is_file() and file.name == "results.csv" else pd.DataFrame()
     if len(episodes):
         _check(episodes, beside, EPISODES, ("episode", CLEAN, WORST), ("episode",))
-    folder = file.parent if file.name == "results.csv" else file.with_suffix("")
     results = with_data_settings(results, file.with_name("recipe.yaml"))
-    return Run(folder.resolve().name, file.resolve(), results, episodes)
+    return Run(file.resolve(), results, episodes)
 
 
 def _check(

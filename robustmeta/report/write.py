@@ -83,38 +83,18 @@ def write_report(
     require(episodes, EPISODES, "episodes")
     machine = this_machine() if machine is None else machine
     pictures = figures(results, episodes, curve, steps, exhibits)
-    page = report_page(
-        results,
-        recipe_text,
-        command,
-        machine,
-        pictures=pictures,
-        meanings=meanings,
-        audit=audit,
-        episodes=episodes,
-    )
-    write_rows(arranged(results, RESULTS), folder / "results.csv")
+    made = (results, recipe_text, command, machine)
+    shown: dict[str, Any] = {"pictures": pictures, "meanings": meanings, "audit": audit, "episodes": episodes}
+    beside = {"results.csv": rows_text(arranged(results, RESULTS)), "recipe.yaml": recipe_text}
+    pages = {"report.html": html_page(*made, **shown, beside=beside), "report.md": report_page(*made, **shown)}
     write_rows(arranged(episodes, EPISODES, last=["worst"]), folder / "episodes.csv")
     for name, frame, columns in (("curve", curve, CURVE), ("steps", steps, STEPS), ("audit", audit, AUDIT)):
         if frame is not None and not frame.empty:
             write_rows(arranged(frame, columns), folder / f"{name}.csv")
     for picture in pictures:
         picture.png(folder / f"{picture.name}.png")
-    _write_text(folder / "recipe.yaml", recipe_text)
-    beside = {name: (folder / name).read_text(encoding="utf-8") for name in ("results.csv", "recipe.yaml")}
-    web = html_page(
-        results,
-        recipe_text,
-        command,
-        machine,
-        pictures=pictures,
-        meanings=meanings,
-        audit=audit,
-        episodes=episodes,
-        beside=beside,
-    )
-    _write_text(folder / "report.html", web)
-    _write_text(folder / "report.md", page)
+    for name, text in {**beside, **pages}.items():
+        _write_text(folder / name, text)
     return folder / "report.md"
 
 

@@ -54,9 +54,9 @@ class Model:
                 raise RobustMetaError(f"{path} is not a model of robustmeta ({FORMAT!r})")
             about = json.loads(metadata["about"])
             return cls(weights, **{**about, "image_shape": tuple(about["image_shape"])})
+        except RobustMetaError:
+            raise
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, RobustMetaError):
-                raise
             raise RobustMetaError(f"{path} is missing, truncated or not a model of robustmeta: {error}") from error
 
     @property

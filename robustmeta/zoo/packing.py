@@ -9,8 +9,8 @@ import pandas as pd
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.errors import RobustMetaError
 from robustmeta.job import Job
-from robustmeta.recipe import read
-from robustmeta.report.rows import attacked
+from robustmeta.recipe import find
+from robustmeta.report.rows import arranged, attacked
 from robustmeta.report.write import read_rows, write_rows
 from robustmeta.zoo.model import Model
 from robustmeta.zoo.shelf import ROWS, digest
@@ -26,7 +26,7 @@ def pack(report: Path, rows: Sequence[str], shelf: Path, root: Path | None = Non
     kept = report / "recipe.yaml"
     if not kept.is_file():
         raise RobustMetaError(f"{report} holds no recipe.yaml; give the folder of a finished `robustmeta bench`")
-    recipe, source = read(kept.read_text(encoding="utf-8"), str(kept))
+    recipe, source = find(str(kept))
     results = attacked(read_rows(report / "results.csv"))
     shelved = [read_rows(shelf / ROWS)] if (shelf / ROWS).is_file() else []
     models: dict[str, tuple[Model, pd.DataFrame]] = {}
@@ -56,8 +56,7 @@ def pack(report: Path, rows: Sequence[str], shelf: Path, root: Path | None = Non
         shelved = [old[old["model"] != name] for old in shelved]
         shelved.append(measured.assign(model=name, report=report.name, sha256=digest(path)))
     whole = pd.concat([part for part in shelved if len(part)], ignore_index=True)
-    first = ["model", "report", "sha256"]
-    write_rows(whole[[*first, *(column for column in whole.columns if column not in first)]], shelf / ROWS)
+    write_rows(arranged(whole, ("model", "report", "sha256")), shelf / ROWS)
     return list(models)
 
 
