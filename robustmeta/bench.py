@@ -46,6 +46,7 @@ def bench(
     ranks: Ranks = ALONE,
     save_every: float = 20.0,
     audit: str = "always",
+    until: int | None = None,
     command: str = "robustmeta bench",
     finished: Callable[[str], None] = lambda name: None,
 ) -> Report:
@@ -53,13 +54,14 @@ def bench(
 
     Rows run side by side in `workers` processes of one thread each, or of more where there are fewer rows; the results
     do not depend on how many. ranks: the processes of a job that run each row together, one row after another.
-    A folder that holds an unfinished run of the same recipe is gone on with.
+    A folder that holds an unfinished run of the same recipe is gone on with. until: outer steps at which every row's
+    training stops, to be measured there; a later run goes on from them, and its report takes the place of this one's.
     save_every: seconds between checkpoints. finished: called with the name of each row when it is done.
     audit: `always`, the checks that are nearly free, or `full`, all of them.
     Raises `RobustMetaError` if `out` cannot be written, is in use, or holds the run of another recipe.
     """
     jobs = [
-        Job(recipe, source, row, out, root, device, save_every=save_every, audit=audit, ranks=ranks)
+        Job(recipe, source, row, out, root, device, save_every=save_every, audit=audit, ranks=ranks, until=until)
         for row in recipe.rows
     ]
     for job in jobs:
@@ -68,16 +70,17 @@ def bench(
         if any(job.needs_twin for job in jobs):
             run_jobs(jobs, Job.train_only, workers, lambda name: None)  # before any is attacked from its twin
         done = run_jobs(jobs, train_and_measure, workers, finished)
-        report = _report([(job, done[job.row.name]) for job in jobs])
+        report = _report([(job, done[job.row.name], job.trained) for job in jobs])
         if ranks.first:
             report.write(out, recipe.as_yaml(), command, this_machine(device))
     return report
 
 
-def _report(jobs: Sequence[tuple[Job, Measured]]) -> Report:
+def _report(jobs: Sequence[tuple[Job, Measured, int]]) -> Report:
+    """The tables of jobs, of what was measured of each after how many outer steps."""
     frames: list[tuple[pd.DataFrame, ...]] = []
-    for job, found in jobs:
-        about = {**about_row(job.recipe, job.row), "audit": job.audit}
+    for job, found, trained in jobs:
+        about = {**about_row(job.recipe, job.row, trained), "audit": job.audit}
         who = {key: about[key] for key in ("row", "learner", "defense")}
         targets = {name: card.target for name, card in found.cards.items()}
         eps_of = {f"{eps:g}": eps for eps in job.recipe.curve.eps} if found.curve.right else {}
@@ -94,7 +97,7 @@ def _report(jobs: Sequence[tuple[Job, Measured]]) -> Report:
         )
         frames.append(tables)
     results, episodes, curve, audit, steps = (pd.concat(each, ignore_index=True) for each in zip(*frames, strict=True))
-    exhibits = {job.row.name: found.exhibit for job, found in jobs if found.exhibit is not None}
+    exhibits = {job.row.name: found.exhibit for job, found, _ in jobs if found.exhibit is not None}
     return Report(results, episodes, curve, audit, steps, exhibits)
 
 
@@ -206,7 +209,8 @@ def evaluate_checkpoint(
     `standard` and the recipes' defaults; `test["dataset"]` may be another than was trained on. eps, norm: the threat,
     by default the one the learner was trained for.
     audit, ranks: as for `bench`. twin: the checkpoint of the undefended learner, for attacks by transfer.
-    Raises `RobustMetaError` if the file is no checkpoint of a recipe, or of one whose training has not ended.
+    Of training that has not ended the rows say how many steps there were of how many (`train_steps`, `planned_steps`).
+    Raises `RobustMetaError` if the file is no checkpoint of a recipe.
     """
     model = open_model(str(path)) if str(path).startswith(PREFIX) else None
     state = ranks.shared(lambda: Checkpoint.load(path)) if model is None else model.as_checkpoint()
@@ -215,9 +219,6 @@ def evaluate_checkpoint(
     if "learner" not in state.recipe:
         raise RobustMetaError(f"{path} was saved by a training loop without a recipe; evaluate it from Python instead")
     trained = Recipe.of_checkpoint(state.recipe, **{**own["test"], **test})
-    steps = trained.training_of(trained.rows[0]).steps
-    if state.step < steps:
-        raise RobustMetaError(f"{path} is at step {state.step} of {steps}; the command that began it goes on with it")
     threat = Threat(norm or trained.threat.norm, trained.threat.eps if eps is None else eps)
     recipe = replace(trained, attacks=own["attacks"] if attacks is None else attacks, threat=threat)
     with tempfile.TemporaryDirectory() as scratch:
@@ -230,7 +231,7 @@ def evaluate_checkpoint(
         ranks.shared(job.check_attacks)  # the first alone fetches data that are not there
         learner = job.restored(trained, state) if model is None else model.learner(str(path)).to(device)
         with run_folder(recipe, job.out, ranks):
-            report = _report([(job, measured(job, learner, curve=out is not None))])
+            report = _report([(job, measured(job, learner, curve=out is not None), state.step)])
             if out is not None and ranks.first:
                 report.write(out, recipe.as_yaml(), command, this_machine(device))
     return report

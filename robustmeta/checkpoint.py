@@ -22,7 +22,7 @@ class Checkpoint:
     rng: the state of torch's global generator. recipe: what made it, as plain data (empty for a training loop
     without a recipe). log: one dict a progress report: step, loss, clean and robust accuracy.
     losses: of the steps since the last entry of the log. core_seconds: of a processor that the steps took; 0 in a file
-    from before it was noted.
+    from before it was noted. average: the averaged weights that are tested instead, where training averages them.
     """
 
     weights: dict[str, torch.Tensor]
@@ -33,16 +33,25 @@ class Checkpoint:
     log: list[dict[str, float]] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     core_seconds: float = 0.0
+    average: dict[str, torch.Tensor] = field(default_factory=dict)
+
+    @property
+    def tested(self) -> dict[str, torch.Tensor]:
+        """The weights to be tested: the average, where there is one."""
+        return self.average or self.weights
 
     def save(self, path: str | Path) -> None:
         """Write the checkpoint to `path`, whole or not at all."""
         with whole_file(path) as part:
             torch.save({"format": FORMAT, **vars(self)}, part)
 
-    def restore(self, learner: nn.Module, path: str | Path) -> None:
-        """Put the weights into `learner`; raises `RobustMetaError` naming `path` if they do not fit."""
+    def restore(self, learner: nn.Module, path: str | Path, averaged: bool = True) -> None:
+        """Put the weights into `learner`, those to be tested or, not `averaged`, those to go on training.
+
+        Raises `RobustMetaError` naming `path` if they do not fit.
+        """
         try:
-            learner.load_state_dict(self.weights)
+            learner.load_state_dict(self.tested if averaged else self.weights)
         except RuntimeError as error:
             raise RobustMetaError(f"{path} is the checkpoint of another learner; its weights do not fit") from error
 
@@ -63,14 +72,15 @@ class Checkpoint:
         known = {"format", *(each.name for each in fields(cls))}
         if isinstance(content, dict):
             content.setdefault("core_seconds", 0.0)
+            content.setdefault("average", {})
         if not isinstance(content, dict) or content.pop("format", None) != FORMAT or {*content, "format"} != known:
             raise RobustMetaError(f"{path} is not a checkpoint of robustmeta ({FORMAT!r})")
         return cls(**{**content, "recipe": _completed(content["recipe"])})
 
 
 def _completed(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The recipe with the settings of training that came later, as training was before them: a step in one chunk."""
+    """The recipe with the settings of training that came later, as it was before them: one chunk, no average."""
     training = recipe.get("training")
     if not isinstance(training, dict) or "tasks" not in training:
         return recipe
-    return {**recipe, "training": {"chunk": training["tasks"], **training}}
+    return {**recipe, "training": {"chunk": training["tasks"], "average": 0.0, **training}}

@@ -39,6 +39,7 @@ class Job:
     workers: threads that share the chunks of a training step. ranks: the processes that run the job together.
     twin: the checkpoint of the row's undefended twin; by default that of the recipe's row, if it has one.
     image_shape: (C, H, W) of what the learner was trained on, where that is known without its data.
+    until: outer steps to stop training at for now; None for those of the recipe.
     """
 
     recipe: Recipe
@@ -55,6 +56,7 @@ class Job:
     workers: int = 1
     ranks: Ranks = ALONE
     image_shape: tuple[int, int, int] | None = None
+    until: int | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -99,14 +101,14 @@ class Job:
         build_attacks(self.recipe, self.source, self.cards, twin=Learner())
 
     def train(self) -> Learner:
-        """The row's learner, trained; a finished checkpoint is only loaded."""
+        """The row's learner, trained as far as the job goes; a checkpoint that is there already is only loaded."""
         prepare_process(self.threads)
         recipe, training = self.recipe, self.recipe.training_of(self.row)
         episodes, glance = self.training_tasks()
         attack = ProjectedGradient(recipe.threat, steps=5)
         learner = build_learner(recipe, self.row, episodes.image_shape, self.source, lambda: len(episodes.counts))
         learner = learner.to(self.device)
-        with self.bar("train", training.steps) as bar:
+        with self.bar("train", min(training.steps, self.until or training.steps)) as bar:
 
             def report(step: int, measures: dict[str, float]) -> None:
                 bar.update(step - bar.n)
@@ -122,6 +124,8 @@ class Job:
                 schedule=training.schedule,
                 clip=training.clip,
                 chunk=training.chunk,
+                average=training.average,
+                until=self.until,
                 workers=self.workers,
                 ranks=self.ranks,
                 checkpoint=self.checkpoint,
@@ -131,6 +135,11 @@ class Job:
                 report=report,
             )
         return learner.eval()
+
+    @property
+    def trained(self) -> int:
+        """The outer steps that the row's checkpoint has done."""
+        return self.ranks.shared(lambda: Checkpoint.load(self.checkpoint).step)
 
     def restored(self, trained: Recipe, state: Checkpoint) -> Learner:
         """The learner of a checkpoint that the recipe `trained` made.

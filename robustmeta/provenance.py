@@ -11,8 +11,11 @@ from robustmeta.recipe import Recipe, Row
 from robustmeta.rows import suite_columns
 
 
-def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
-    """The columns that all result rows of one learner share, but for the threat."""
+def about_row(recipe: Recipe, row: Row, trained: int | None = None) -> dict[str, Any]:
+    """The columns that all result rows of one learner share, but for the threat.
+
+    trained: the outer steps that its training has done; None for all of the recipe's.
+    """
     training, test = recipe.training_of(row), recipe.test
     backbone = _defaults(recipe.backbone_of(row)["name"]) | recipe.backbone_of(row)
     learner = row.learner["name"]
@@ -34,11 +37,12 @@ def about_row(recipe: Recipe, row: Row) -> dict[str, Any]:
         "train_dataset": recipe.dataset["name"],
         "train_ways": training.ways,
         "train_shots": training.shots,
-        "train_steps": training.steps,
+        "train_steps": training.steps if trained is None else trained,
+        "planned_steps": training.steps,
         "train_tasks": training.tasks,
         "train_chunk": training.chunk,
         "train_seed": training.seed,
-        "selection": "last step",
+        "selection": f"average of {100 * training.average:g}% of the steps" if training.average else "last step",
         "config": recipe.hash,
     }
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from robustmeta.attacks.base import Attack, craft
+from robustmeta.averaging import averaged, lent
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.episodes import Episodes
 from robustmeta.errors import RobustMetaError, unknown
@@ -30,6 +31,7 @@ class Training:
     chunk: tasks a backward pass, on which the memory of a step hangs.
     lr: of Adam; `schedule` takes it to zero along a half cosine, or keeps it constant.
     clip: the largest norm of the outer gradient. seed: of the initial weights and of the tasks.
+    average: the share of the steps so far over which the weights are averaged to be tested; 0 tests the last ones.
 
     Raises `RobustMetaError` for an unknown schedule and settings out of range.
     """
@@ -44,6 +46,7 @@ class Training:
     clip: float = 10.0
     seed: int = 0
     chunk: int = 2
+    average: float = 0.0
 
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
@@ -54,6 +57,8 @@ class Training:
             raise RobustMetaError(f"chunk is {self.chunk}; it must be at least 1")
         if self.lr <= 0 or self.clip <= 0:
             raise RobustMetaError(f"lr is {self.lr:g} and clip {self.clip:g}; both must be above 0")
+        if not 0 <= self.average <= 1:
+            raise RobustMetaError(f"average is {self.average:g}; it is a share of the steps, from 0 to 1")
 
 
 def train(
@@ -66,6 +71,8 @@ def train(
     schedule: str = "cosine",
     clip: float = 10.0,
     chunk: int = 2,
+    average: float = 0.0,
+    until: int | None = None,
     workers: int = 1,
     ranks: Ranks = ALONE,
     checkpoint: str | Path | None = None,
@@ -77,6 +84,9 @@ def train(
     """Minimise the learner's outer loss over tasks 0, 1, 2, ... of `episodes`, with Adam.
 
     chunk: as in `Training`; a step's tasks are met `learner.replays` times, with an update each.
+    average: of the weights that the learner ends with, as in `Training`.
+    until: the number of steps to stop at, where that is before `steps`; what is done of them is what would be done
+    without it, and a later call with the same checkpoint goes on.
     workers: threads that share the chunks of a step; the weights do not hang on it, if torch runs on one thread.
     ranks: the processes of a job that share them, each called with its own copy of the learner; the weights, equal
     within rounding whatever their number, begin as the first one's, which alone writes the checkpoint.
@@ -92,8 +102,9 @@ def train(
     learner, and if the loss is not finite.
     """
     training = Training(
-        episodes.ways, episodes.shots, episodes.queries, tasks, steps, lr, schedule, clip, episodes.seed, chunk
-    )
+        episodes.ways, episodes.shots, episodes.queries, tasks, steps, lr, schedule, clip, episodes.seed, chunk,
+        average,
+    )  # fmt: skip
     if workers < 1:
         raise RobustMetaError(f"workers is {workers}; it must be at least 1")
     recipe = recipe or {"episodes": episodes.name, "training": asdict(training)}
@@ -102,23 +113,26 @@ def train(
     _resume(state, str(checkpoint), learner, optimizer, recipe)
 
     learner.train()
-    saved = time.monotonic()
+    saved, stop = time.monotonic(), steps if until is None else min(steps, until)
     most = math.ceil(math.ceil(tasks / chunk) / ranks.size)  # chunks a step
     with Crew(learner, min(workers, most), ranks) as crew:
-        for step in range(state.step, steps):
+        for step in range(state.step, stop):
             _set_progress(learner, step / steps)
             for group in optimizer.param_groups:
                 group["lr"] = lr * (0.5 + 0.5 * math.cos(math.pi * step / steps)) if schedule == "cosine" else lr
             begun = time.process_time()
             state.losses.append(_met(crew, episodes, training, step, optimizer))
-            state.core_seconds += time.process_time() - begun
             state.step = step + 1
+            if average:
+                state.average = averaged(state.average, learner.state_dict(), average, state.step)
+            state.core_seconds += time.process_time() - begun
             if state.step == steps or state.step % max(1, steps // 20) == 0:
-                measures = validation(learner) if validation else {}
+                with lent(learner, state.average):
+                    measures = validation(learner) if validation else {}
                 loss = sum(state.losses) / len(state.losses)
                 state.log.append({"step": state.step, "loss": loss, "core_seconds": state.core_seconds, **measures})
                 state.losses.clear()
-            late = state.step == steps or time.monotonic() - saved > save_every
+            late = state.step == stop or time.monotonic() - saved > save_every
             if checkpoint is not None and ranks.first and late:
                 state.weights, state.optimizer = learner.state_dict(), optimizer.state_dict()
                 state.rng = torch.get_rng_state()
@@ -126,6 +140,8 @@ def train(
                 saved = time.monotonic()
             if report:
                 report(state.step, state.log[-1] if state.log else {})
+    if state.average:
+        learner.load_state_dict(state.average)
     if ranks.size > 1:  # the same sums, but perhaps not the same processors
         learner.load_state_dict(ranks.shared(lambda: _on_cpu(learner.state_dict())))
     _set_progress(learner, 1.0)
@@ -171,7 +187,7 @@ def _resume(
         raise RobustMetaError(
             f"{path} is the checkpoint of another recipe ({differs}); choose another folder, or move it away"
         )
-    state.restore(learner, path)
+    state.restore(learner, path, averaged=False)
     optimizer.load_state_dict(state.optimizer)
     torch.set_rng_state(state.rng)
 

@@ -127,12 +127,28 @@ def test_no_name_is_no_attack(recipe, tmp_path, attacks):
     assert "unknown attack or suite ''" in refused("evaluate", checkpoint, "--episodes", "2", "--attacks", attacks)
 
 
-def test_a_half_trained_checkpoint_is_not_evaluated(recipe, tmp_path):
-    robustmeta("train", recipe, "--out", tmp_path / "a", "--row", "protonet-aq", "--threads", "1")
-    checkpoint = tmp_path / "a" / "checkpoints" / "protonet-aq.pt"
-    state = torch.load(checkpoint, weights_only=True)
-    torch.save({**state, "step": 3}, checkpoint)
-    assert "is at step 3 of 6" in refused("evaluate", checkpoint)
+def test_a_run_stops_where_it_is_told_is_measured_there_and_goes_on_to_the_same_rows(recipe, tmp_path):
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    printed = robustmeta("bench", recipe, "--out", out, "--threads", "1", "--until", "3")
+    assert "Not trained to the end: maml / natural, protonet / aq trained for 3 of 6 outer steps" in printed
+    rows = pd.read_csv(out / "results.csv")
+    assert set(rows["train_steps"]) == {3}
+    assert set(rows["planned_steps"]) == {6}
+    assert "trained for 3 of 6 outer steps" in (out / "report.md").read_text(encoding="utf-8")
+
+    checkpoint = out / "checkpoints" / "protonet-aq.pt"
+    settings = ["--attacks", "quick", "--episodes", "12", "--queries", "3"]
+    printed = robustmeta("evaluate", checkpoint, *settings, "--out", tmp_path / "evaluated")
+    assert "Not trained to the end: protonet / aq trained for 3 of 6 outer steps" in printed
+    there = rows.query("learner == 'protonet'")["accuracy"].reset_index(drop=True)
+    pd.testing.assert_series_equal(pd.read_csv(tmp_path / "evaluated" / "results.csv")["accuracy"], there)
+
+    printed = robustmeta("bench", recipe, "--out", out, "--threads", "1")
+    assert "Not trained to the end" not in printed
+    assert "outer steps" not in (out / "report.md").read_text(encoding="utf-8").partition("## ")[0]
+    robustmeta("bench", recipe, "--out", whole, "--threads", "1", "--until", "7")  # more than there are
+    pd.testing.assert_frame_equal(rows_of(out), rows_of(whole))
+    assert rows_of(out)["accuracy"].tolist() != rows["accuracy"].tolist()
 
 
 def test_a_seed_changes_the_training_and_not_the_test_episodes(recipe, tmp_path):

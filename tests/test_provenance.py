@@ -37,8 +37,8 @@ def test_a_row_says_where_it_comes_from():
         "defense": "aq", "backbone": "conv4-16", "norm_policy": "running",
         "dataset": "glyphs", "split": "val", "ways": 3, "shots": 2, "queries": 7, "seed": 5, "suite": "quick",
         "suite_card": suite_of("quick").hash,
-        "order": "", "train_dataset": "glyphs", "train_ways": 20, "train_shots": 3, "train_steps": 40, "train_tasks": 2,
-        "train_chunk": 2, "train_seed": 4,
+        "order": "", "train_dataset": "glyphs", "train_ways": 20, "train_shots": 3, "train_steps": 40,
+        "planned_steps": 40, "train_tasks": 2, "train_chunk": 2, "train_seed": 4,
         "selection": "last step", "config": RECIPE.hash,
     }  # fmt: skip
 

@@ -102,6 +102,52 @@ def test_a_batch_is_met_as_often_as_it_is_replayed_with_an_update_each(learner, 
     assert [entry["loss"] for entry in log] == pytest.approx([sum(losses[:3]) / 3, sum(losses[3:]) / 3])
 
 
+def test_what_it_ends_with_and_what_is_measured_on_the_way_are_averages_of_the_weights(learner, episodes) -> None:
+    def run(made: Learner, steps: int, average: float) -> list[dict[str, torch.Tensor]]:
+        seen: list[dict[str, torch.Tensor]] = []
+
+        def measured(learner: Learner) -> dict[str, float]:
+            seen.append(state_of(learner))
+            return {}
+
+        train(made, episodes(), steps, tasks=1, lr=0.01, schedule="constant", average=average, validation=measured)
+        return [*seen, state_of(made)]
+
+    last = run(learner(), 6, 0.0)  # after each step, then at the end
+    mean = run(learner(), 6, 0.5)
+    by_hand = last[0]
+    for step, (weights, got) in enumerate(zip(last[:6], mean[:6], strict=True), start=1):
+        share = {1: 1.0, 2: 1.0, 3: 2 / 3, 4: 1 / 2, 5: 2 / 5, 6: 1 / 3}[step]
+        by_hand = {
+            name: (1 - share) * by_hand[name] + share * weight if weight.is_floating_point() else weight
+            for name, weight in weights.items()
+        }
+        for name, weight in got.items():
+            torch.testing.assert_close(weight, by_hand[name])
+    assert all(torch.equal(weight, mean[5][name]) for name, weight in mean[6].items())
+    assert not any(torch.equal(mean[6][name], last[6][name]) for name, _ in learner().named_parameters())
+
+
+@pytest.mark.parametrize("average", [0.0, 0.4])
+def test_training_stops_for_now_and_goes_on_to_the_same_weights(learner, episodes, tmp_path, average) -> None:
+    def run(made: Learner, **more: object) -> list[dict[str, float]]:
+        return train(made, episodes(), 8, tasks=2, lr=0.01, average=average, recipe={"name": "x"}, **more)
+
+    whole, path = learner("protonet-aq"), tmp_path / "checkpoint.pt"
+    log = run(whole)
+    for until in (3, 2, 6):  # at 2, where it is past already, nothing is done
+        stopped = learner("protonet-aq")
+        run(stopped, checkpoint=path, until=until)
+        state = Checkpoint.load(path)
+        assert state.step == max(3, until)
+        for name, weight in state_of(stopped).items():
+            assert torch.equal(weight, state.tested[name])
+    torch.manual_seed(5)
+    resumed = learner("protonet-aq")
+    assert untimed(run(resumed, checkpoint=path, until=9)) == untimed(log)
+    assert all(torch.equal(value, state_of(whole)[key]) for key, value in state_of(resumed).items())
+
+
 def untimed(log: list[dict[str, float]]) -> list[dict[str, float]]:
     return [{key: value for key, value in entry.items() if key != "core_seconds"} for entry in log]
 

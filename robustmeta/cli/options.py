@@ -39,6 +39,12 @@ save_every_option = click.option(
 )
 
 
+until_option = click.option(
+    "--until", type=click.IntRange(min=1), metavar="STEP",
+    help="Stop training at this outer step for now, if the recipe has more; later runs go on from there.",
+)  # fmt: skip
+
+
 seed_option = click.option(
     "--seed", type=click.IntRange(min=0), help="Seed of training; the test episodes stay the same."
 )

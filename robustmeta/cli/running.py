@@ -44,11 +44,13 @@ def say(ranks: Any, line: str, err: bool = False) -> None:
 
 def show(report: Any, folder: Path | None, strict: bool) -> None:
     """Print the table and the audit; with `strict`, end with status 1 if a check failed."""
-    from robustmeta.report import as_text, audit_lines, comparison
+    from robustmeta.report import as_text, audit_lines, comparison, short_of_plan
 
     click.echo(as_text(comparison(report.results)))
     where = f"; report: {folder / 'report.html'}" if folder else ""
     click.echo(f"\nAccuracy in %, 95% intervals over {report.results['episodes'].iloc[0]} episodes{where}\n")
+    if short := short_of_plan(report.results):
+        click.echo(f"Not trained to the end: {short}\n")
     click.echo("\n".join(audit_lines(report.audit)))
     if strict and report.failed:
         click.echo("robustmeta: a check of the audit failed, and --strict was asked for", err=True)

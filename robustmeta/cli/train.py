@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from robustmeta.cli.group import main
-from robustmeta.cli.options import machine_options, save_every_option, seed_option
+from robustmeta.cli.options import machine_options, save_every_option, seed_option, until_option
 from robustmeta.cli.running import find_recipe, say, worker_count
 
 
@@ -14,11 +14,12 @@ from robustmeta.cli.running import find_recipe, say, worker_count
 @click.option("--row", "rows", multiple=True, help="Train only this row of the recipe, as protonet-aq; repeatable.")
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the run [default: reports/<recipe name>].")
 @save_every_option
+@until_option
 @seed_option
 @machine_options
 def train(
-    recipe: str | None, rows: tuple[str, ...], out: Path | None, save_every: float, seed: int | None, device: str,
-    threads: int | None, data_root: Path | None,
+    recipe: str | None, rows: tuple[str, ...], out: Path | None, save_every: float, until: int | None, seed: int | None,
+    device: str, threads: int | None, data_root: Path | None,
 ) -> None:  # fmt: skip
     """Train the learners of RECIPE and keep their checkpoints, where `bench` finds them."""
     from robustmeta.bench import run_folder, run_jobs
@@ -28,7 +29,10 @@ def train(
     with joined(device) as (ranks, own):
         wanted, source, folder = find_recipe(recipe, seed, out)
         chosen = [wanted.row(name) for name in rows] or wanted.rows
-        jobs = [Job(wanted, source, row, folder, data_root, own, save_every=save_every, ranks=ranks) for row in chosen]
+        jobs = [
+            Job(wanted, source, row, folder, data_root, own, save_every=save_every, ranks=ranks, until=until)
+            for row in chosen
+        ]
         for job in jobs:
             job.check()
         with run_folder(wanted, folder, ranks):

@@ -14,6 +14,7 @@ from robustmeta.report.latex import as_latex
 from robustmeta.report.leading import leading
 from robustmeta.report.page import report_page
 from robustmeta.report.picture import Picture
+from robustmeta.report.reading import short_of_plan
 from robustmeta.report.setting import Setting
 from robustmeta.report.table import as_markdown, as_text, comparison
 from robustmeta.report.web import html_page
@@ -39,6 +40,7 @@ __all__ = [
     "leading",
     "read_rows",
     "report_page",
+    "short_of_plan",
     "write_report",
     "write_rows",
 ]

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from robustmeta.report.rows import CERTIFIED, distinct
+from robustmeta.report.rows import CERTIFIED, distinct, labelled
 from robustmeta.report.setting import Setting, trained_elsewhere
 from robustmeta.report.table import CLEAN, TARGETS, WORST, attack_names
 
@@ -41,6 +41,11 @@ def reading(results: pd.DataFrame, setting: Setting) -> dict[str, str]:
             f"The learners were trained on {trained} and meet {setting.dataset} only in the test, its images fitted to "
             "the shape of those they know."
         )
+    if short := short_of_plan(results):
+        said["Training budget"] = (
+            f"Less than the recipe asks for: {short}. Those numbers are of the learners as they stood there; "
+            "`robustmeta bench` on the recipe, in the same folder, goes on from them."
+        )
     if suite:
         said["Threat"] = (
             f"Each attack moves the queries by at most eps = {setting.eps_text} in {setting.threat_norm}, inside "
@@ -69,6 +74,18 @@ def reading(results: pd.DataFrame, setting: Setting) -> dict[str, str]:
     if CERTIFIED in set(results.get("target", ())):
         said["Certified"] = _smoothing(results)
     return said
+
+
+def short_of_plan(results: pd.DataFrame) -> str:
+    """The rows trained for fewer outer steps than their recipe says, in words; empty where there are none."""
+    if "planned_steps" not in results.columns:
+        return ""
+    rows = labelled(results).drop_duplicates("label")
+    rows = rows[rows["train_steps"] < rows["planned_steps"]]
+    return "; ".join(
+        f"{', '.join(group['label'])} trained for {done:,.0f} of {planned:,.0f} outer steps"
+        for (done, planned), group in rows.groupby(["train_steps", "planned_steps"])
+    )
 
 
 def _smoothing(results: pd.DataFrame) -> str:

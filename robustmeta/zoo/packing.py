@@ -38,9 +38,9 @@ def pack(report: Path, rows: Sequence[str], shelf: Path, root: Path | None = Non
                 f"the row {row.name!r} of {report} failed a check of the audit; the zoo takes none such"
             )
         job = Job(recipe, source, row, report, root)
-        state, steps = Checkpoint.load(job.checkpoint), recipe.training_of(row).steps
-        if state.recipe != recipe.made_by(row) or state.step < steps:
-            raise RobustMetaError(f"{job.checkpoint} is not that of the finished row {row.name!r} of {report}")
+        state, steps = Checkpoint.load(job.checkpoint), measured["train_steps"].iloc[0]
+        if state.recipe != recipe.made_by(row) or state.step != steps:
+            raise RobustMetaError(f"{job.checkpoint} is not that of the row {row.name!r} of {report}, at step {steps}")
         tasks = job.training_tasks()[0]
         plain = recipe.as_dict()
         name = f"{row.name}-{recipe.dataset['name']}-{recipe.test.ways}w{recipe.test.shots}s"
@@ -48,7 +48,7 @@ def pack(report: Path, rows: Sequence[str], shelf: Path, root: Path | None = Non
         if others and not replace:
             raise RobustMetaError(f"the zoo has a model {name} of the report {min(others)}; replace it with --replace")
         measured_in = {key: plain[key] for key in ("test", "attacks")}
-        model = Model(state.weights, state.recipe, state.step, measured_in, tasks.image_shape, len(tasks.counts))
+        model = Model(state.tested, state.recipe, state.step, measured_in, tasks.image_shape, len(tasks.counts))
         models[name] = model, measured
     for name, (model, measured) in models.items():
         path = shelf / f"{name}.safetensors"
