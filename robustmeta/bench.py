@@ -46,7 +46,7 @@ def bench(
     ranks: Ranks = ALONE,
     save_every: float = 20.0,
     audit: str = "always",
-    until: int | None = None,
+    until: float = 1.0,
     command: str = "robustmeta bench",
     finished: Callable[[str], None] = lambda name: None,
 ) -> Report:
@@ -54,8 +54,8 @@ def bench(
 
     Rows run side by side in `workers` processes of one thread each, or of more where there are fewer rows; the results
     do not depend on how many. ranks: the processes of a job that run each row together, one row after another.
-    A folder that holds an unfinished run of the same recipe is gone on with. until: outer steps at which every row's
-    training stops, to be measured there; a later run goes on from them, and its report takes the place of this one's.
+    A folder that holds an unfinished run of the same recipe is gone on with. until: the share of its outer steps at
+    which every row's training stops, to be measured there; a later run goes on, and its report takes this one's place.
     save_every: seconds between checkpoints. finished: called with the name of each row when it is done.
     audit: `always`, the checks that are nearly free, or `full`, all of them.
     Raises `RobustMetaError` if `out` cannot be written, is in use, or holds the run of another recipe.

@@ -1,5 +1,6 @@
 """One row of a recipe and how it is run: its tasks, its cards, its training, which goes on from where it was killed."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -22,6 +23,7 @@ from robustmeta.attacks.projected_gradient import ProjectedGradient
 from robustmeta.certification.certify import certificate_of
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.episodes import Episodes
+from robustmeta.errors import RobustMetaError
 from robustmeta.learners import Learner
 from robustmeta.process import prepare_process
 from robustmeta.ranks import ALONE, Ranks
@@ -39,7 +41,7 @@ class Job:
     workers: threads that share the chunks of a training step. ranks: the processes that run the job together.
     twin: the checkpoint of the row's undefended twin; by default that of the recipe's row, if it has one.
     image_shape: (C, H, W) of what the learner was trained on, where that is known without its data.
-    until: outer steps to stop training at for now; None for those of the recipe.
+    until: the share of the row's outer steps to stop training at for now.
     """
 
     recipe: Recipe
@@ -56,7 +58,7 @@ class Job:
     workers: int = 1
     ranks: Ranks = ALONE
     image_shape: tuple[int, int, int] | None = None
-    until: int | None = None
+    until: float = 1.0
 
     @property
     def checkpoint(self) -> Path:
@@ -65,6 +67,8 @@ class Job:
 
     def check(self) -> None:
         """Raise the `RobustMetaError` that training or evaluation would end in, before either has begun."""
+        if not 0 < self.until <= 1:
+            raise RobustMetaError(f"until is {self.until:g}; it is a share of the outer steps, above 0 and up to 1")
         self.ranks.shared(self._check)  # one after the other, for data are downloaded or made once, and then read
         if not self.ranks.first:
             self._check()
@@ -108,7 +112,8 @@ class Job:
         attack = ProjectedGradient(recipe.threat, steps=5)
         learner = build_learner(recipe, self.row, episodes.image_shape, self.source, lambda: len(episodes.counts))
         learner = learner.to(self.device)
-        with self.bar("train", min(training.steps, self.until or training.steps)) as bar:
+        until = math.ceil(self.until * training.steps)
+        with self.bar("train", until) as bar:
 
             def report(step: int, measures: dict[str, float]) -> None:
                 bar.update(step - bar.n)
@@ -125,7 +130,7 @@ class Job:
                 clip=training.clip,
                 chunk=training.chunk,
                 average=training.average,
-                until=self.until,
+                until=until,
                 workers=self.workers,
                 ranks=self.ranks,
                 checkpoint=self.checkpoint,

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import pandas as pd
@@ -129,7 +130,7 @@ def test_no_name_is_no_attack(recipe, tmp_path, attacks):
 
 def test_a_run_stops_where_it_is_told_is_measured_there_and_goes_on_to_the_same_rows(recipe, tmp_path):
     out, whole = tmp_path / "out", tmp_path / "whole"
-    printed = robustmeta("bench", recipe, "--out", out, "--threads", "1", "--until", "3")
+    printed = robustmeta("bench", recipe, "--out", out, "--threads", "1", "--until", "2/5")
     assert "Not trained to the end: maml / natural, protonet / aq trained for 3 of 6 outer steps" in printed
     rows = pd.read_csv(out / "results.csv")
     assert set(rows["train_steps"]) == {3}
@@ -146,7 +147,9 @@ def test_a_run_stops_where_it_is_told_is_measured_there_and_goes_on_to_the_same_
     printed = robustmeta("bench", recipe, "--out", out, "--threads", "1")
     assert "Not trained to the end" not in printed
     assert "outer steps" not in (out / "report.md").read_text(encoding="utf-8").partition("## ")[0]
-    robustmeta("bench", recipe, "--out", whole, "--threads", "1", "--until", "7")  # more than there are
+    for share in ("0", "6", "-1/2"):
+        assert f"until is {float(Fraction(share)):g}; it is a share" in refused("bench", recipe, "--until", share)
+    robustmeta("bench", recipe, "--out", whole, "--threads", "1")
     pd.testing.assert_frame_equal(rows_of(out), rows_of(whole))
     assert rows_of(out)["accuracy"].tolist() != rows["accuracy"].tolist()
 

@@ -18,7 +18,7 @@ from robustmeta.cli.running import command_line, find_recipe, say, show, worker_
 @audit_options
 @machine_options
 def bench(
-    recipe: str | None, out: Path | None, save_every: float, until: int | None, seed: int | None, audit: str,
+    recipe: str | None, out: Path | None, save_every: float, until: float, seed: int | None, audit: str,
     strict: bool, device: str, threads: int | None, data_root: Path | None,
 ) -> None:  # fmt: skip
     """Train and evaluate every learner of RECIPE, then write the comparison table.

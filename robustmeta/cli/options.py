@@ -40,8 +40,8 @@ save_every_option = click.option(
 
 
 until_option = click.option(
-    "--until", type=click.IntRange(min=1), metavar="STEP",
-    help="Stop training at this outer step for now, if the recipe has more; later runs go on from there.",
+    "--until", type=Number(), default=1.0, metavar="SHARE",
+    help="Stop each row's training, for now, at this share of its outer steps, as 1/4; later runs go on from there.",
 )  # fmt: skip
 
 

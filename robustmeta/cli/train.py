@@ -18,7 +18,7 @@ from robustmeta.cli.running import find_recipe, say, worker_count
 @seed_option
 @machine_options
 def train(
-    recipe: str | None, rows: tuple[str, ...], out: Path | None, save_every: float, until: int | None, seed: int | None,
+    recipe: str | None, rows: tuple[str, ...], out: Path | None, save_every: float, until: float, seed: int | None,
     device: str, threads: int | None, data_root: Path | None,
 ) -> None:  # fmt: skip
     """Train the learners of RECIPE and keep their checkpoints, where `bench` finds them."""
