@@ -47,6 +47,7 @@ def bench(
     save_every: float = 20.0,
     audit: str = "always",
     until: float = 1.0,
+    checkpoints: Path | None = None,
     command: str = "robustmeta bench",
     finished: Callable[[str], None] = lambda name: None,
 ) -> Report:
@@ -56,14 +57,18 @@ def bench(
     do not depend on how many. ranks: the processes of a job that run each row together, one row after another.
     A folder that holds an unfinished run of the same recipe is gone on with. until: the share of its outer steps at
     which every row's training stops, to be measured there; a later run goes on, and its report takes this one's place.
+    checkpoints: the folder where the learners of another run of the same rows are found, or else trained and kept.
     save_every: seconds between checkpoints. finished: called with the name of each row when it is done.
     audit: `always`, the checks that are nearly free, or `full`, all of them.
     Raises `RobustMetaError` if `out` cannot be written, is in use, or holds the run of another recipe.
     """
     jobs = [
-        Job(recipe, source, row, out, root, device, save_every=save_every, audit=audit, ranks=ranks, until=until)
+        Job(
+            recipe, source, row, out, root, device,
+            save_every=save_every, audit=audit, ranks=ranks, until=until, checkpoints=checkpoints,
+        )
         for row in recipe.rows
-    ]
+    ]  # fmt: skip
     for job in jobs:
         job.check()
     with run_folder(recipe, out, ranks):

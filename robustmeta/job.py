@@ -41,6 +41,7 @@ class Job:
     workers: threads that share the chunks of a training step. ranks: the processes that run the job together.
     twin: the checkpoint of the row's undefended twin; by default that of the recipe's row, if it has one.
     image_shape: (C, H, W) of what the learner was trained on, where that is known without its data.
+    checkpoints: the folder of trained learners; None for that of the run.
     until: the share of the row's outer steps to stop training at for now.
     """
 
@@ -58,12 +59,13 @@ class Job:
     workers: int = 1
     ranks: Ranks = ALONE
     image_shape: tuple[int, int, int] | None = None
+    checkpoints: Path | None = None
     until: float = 1.0
 
     @property
     def checkpoint(self) -> Path:
         """Where the trained learner is kept."""
-        return self.out / "checkpoints" / f"{self.row.name}.pt"
+        return (self.checkpoints or self.out / "checkpoints") / f"{self.row.name}.pt"
 
     def check(self) -> None:
         """Raise the `RobustMetaError` that training or evaluation would end in, before either has begun."""

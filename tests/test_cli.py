@@ -128,6 +128,24 @@ def test_no_name_is_no_attack(recipe, tmp_path, attacks):
     assert "unknown attack or suite ''" in refused("evaluate", checkpoint, "--episodes", "2", "--attacks", attacks)
 
 
+def test_the_learners_of_one_run_are_measured_in_another(recipe, tmp_path):
+    out, five = tmp_path / "out", tmp_path / "five.yaml"
+    robustmeta("train", recipe, "--out", out, "--threads", "1")
+    five.write_text(TINY.replace("shots: 1, queries: 3, episodes", "shots: 5, queries: 3, episodes"))
+    kept = {path: path.read_bytes() for path in (out / "checkpoints").iterdir()}
+    command = ["bench", five, "--threads", "1", "--out"]
+    robustmeta(*command, tmp_path / "shared", "--checkpoints", out / "checkpoints")
+    assert not (tmp_path / "shared" / "checkpoints").exists()
+    assert {path: path.read_bytes() for path in (out / "checkpoints").iterdir()} == kept
+    robustmeta(*command, tmp_path / "alone")
+    pd.testing.assert_frame_equal(rows_of(tmp_path / "shared"), rows_of(tmp_path / "alone"))
+
+    other = tmp_path / "other.yaml"
+    other.write_text(TINY.replace("steps: 6", "steps: 7"))
+    said = refused("bench", other, "--out", tmp_path / "other", "--checkpoints", out / "checkpoints", "--threads", "1")
+    assert "is the checkpoint of another recipe (its training.steps is 6, not 7)" in said
+
+
 def test_a_run_stops_where_it_is_told_is_measured_there_and_goes_on_to_the_same_rows(recipe, tmp_path):
     out, whole = tmp_path / "out", tmp_path / "whole"
     printed = robustmeta("bench", recipe, "--out", out, "--threads", "1", "--until", "2/5")

@@ -5,7 +5,14 @@ from pathlib import Path
 import click
 
 from robustmeta.cli.group import main
-from robustmeta.cli.options import audit_options, machine_options, save_every_option, seed_option, until_option
+from robustmeta.cli.options import (
+    audit_options,
+    checkpoints_option,
+    machine_options,
+    save_every_option,
+    seed_option,
+    until_option,
+)
 from robustmeta.cli.running import command_line, find_recipe, say, show, worker_count
 
 
@@ -14,12 +21,13 @@ from robustmeta.cli.running import command_line, find_recipe, say, show, worker_
 @click.option("--out", type=click.Path(path_type=Path), help="Folder of the report [default: reports/<recipe name>].")
 @save_every_option
 @until_option
+@checkpoints_option
 @seed_option
 @audit_options
 @machine_options
 def bench(
-    recipe: str | None, out: Path | None, save_every: float, until: float, seed: int | None, audit: str,
-    strict: bool, device: str, threads: int | None, data_root: Path | None,
+    recipe: str | None, out: Path | None, save_every: float, until: float, checkpoints: Path | None,
+    seed: int | None, audit: str, strict: bool, device: str, threads: int | None, data_root: Path | None,
 ) -> None:  # fmt: skip
     """Train and evaluate every learner of RECIPE, then write the comparison table.
 
@@ -33,7 +41,8 @@ def bench(
         wanted, source, folder = find_recipe(recipe, seed, out)
         report = run(
             wanted, source, folder, root=data_root, device=own, workers=worker_count(threads, own), ranks=ranks,
-            save_every=save_every, audit=audit, until=until, command=command_line(),
+            save_every=save_every, audit=audit, until=until, checkpoints=checkpoints,
+            command=command_line(),
             finished=lambda name: say(ranks, f"done: {name}", err=True),
         )  # fmt: skip
     if ranks.first:

@@ -39,6 +39,13 @@ save_every_option = click.option(
 )
 
 
+checkpoints_option = click.option(
+    "--checkpoints", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
+    help="Where trained learners are found, as those of another run, or else trained and kept "
+    "[default: checkpoints/ of the report].",
+)  # fmt: skip
+
+
 until_option = click.option(
     "--until", type=Number(), default=1.0, metavar="SHARE",
     help="Stop each row's training, for now, at this share of its outer steps, as 1/4; later runs go on from there.",
