@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from robustmeta.attacks.base import Threat
 from robustmeta.defenses import DEFENSES
 from robustmeta.errors import RobustMetaError, unknown
 from robustmeta.marked_yaml import load_marked
-from robustmeta.schema import Source, make
+from robustmeta.schema import Source, guarded, make
 from robustmeta.sections import Certify, Curve, Steps, Test
 from robustmeta.training import Training
 
@@ -193,10 +194,18 @@ class Recipe:
 def read(text: str, name: str) -> tuple[Recipe, Source]:
     """A recipe from YAML text; `name` is what error messages call the file.
 
+    `like`, which is no field of `Recipe`, names another recipe, as `find` takes it and not itself like a third, whose
+    sections stand where the text has none of its own.
+
     Raises `RobustMetaError` with the line for anything that is not a recipe.
     """
     data, lines = load_marked(text, name)
     source = Source(name, lines)
+    if isinstance(data, dict) and "like" in data:
+        model = guarded(partial(_text_of, str(data.pop("like"))), source, ("like",))
+        if re.search(r"^like\s*:", model[0], re.MULTILINE):
+            raise source.error(("like",), f"names {model[1]}, which is like another itself; name one that stands alone")
+        data = {**read(*model)[0].as_dict(), **data}
     recipe = make(Recipe, data, source)
     if not recipe.rows:
         raise source.error(("rows",), "is empty; a recipe needs at least one learner")
@@ -218,16 +227,19 @@ def find(name_or_path: str | None) -> tuple[Recipe, Source]:
 
     Raises `RobustMetaError` if there is no such file or name.
     """
-    wanted = DEFAULT if name_or_path is None else name_or_path
+    return read(*_text_of(DEFAULT if name_or_path is None else name_or_path))
+
+
+def _text_of(wanted: str) -> tuple[str, str]:
+    """The text of a recipe by its path or name, and what error messages call it."""
     path = Path(wanted)
     if path.is_file():
         try:
-            text = path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8"), str(path)
         except (OSError, UnicodeDecodeError) as error:
             raise RobustMetaError(f"cannot read the recipe {path}: {error}; give a YAML file in UTF-8") from error
-        return read(text, str(path))
     if wanted in shipped():
-        return read(shipped()[wanted], f"{wanted}.yaml")
+        return shipped()[wanted], f"{wanted}.yaml"
     names = ", ".join(shipped())
     raise RobustMetaError(f"there is no recipe {wanted!r}: neither a file nor one of the package's ({names})")
 

@@ -45,6 +45,29 @@ def test_what_is_written_is_what_is_meant(recipe):
     assert recipe.dataset == {"name": "omniglot", "rotations": True}
 
 
+def test_a_recipe_like_another_differs_in_the_sections_it_has(recipe, tmp_path):
+    path = tmp_path / "base.yaml"
+    path.write_text(TEXT)
+    other, _ = read(f"name: other\nlike: {path}\ntest: {{shots: 5}}\n", "other.yaml")
+    assert other == replace(recipe, name="other", test=Test(shots=5))
+    assert read(other.as_yaml(), "again.yaml")[0] == other
+    assert [other.training_of(row) for row in other.rows] == [recipe.training_of(row) for row in recipe.rows]
+    assert find(str(path))[0].hash == read(f"like: {path}\n", "same.yaml")[0].hash
+    shipped, _ = read("like: omniglot-5w1s\nname: x\n", "x.yaml")
+    assert shipped.rows == find("omniglot-5w1s")[0].rows
+
+
+def test_a_recipe_like_none_there_is_or_like_itself_is_refused(tmp_path):
+    with pytest.raises(RobustMetaError, match=r"x.yaml:2: like: there is no recipe 'omniglot-5w1'"):
+        read("name: x\nlike: omniglot-5w1\n", "x.yaml")
+    path = tmp_path / "loop.yaml"
+    path.write_text(f"name: x\nlike: {path}\n")
+    with pytest.raises(RobustMetaError, match=r"loop.yaml:2: like: names .*loop.yaml, which is like another itself"):
+        find(str(path))
+    with pytest.raises(RobustMetaError, match=r"x.yaml:3: tset: is not a setting here; did you mean 'test'"):
+        read("name: x\nlike: omniglot-5w1s\ntset: {ways: 5}\n", "x.yaml")
+
+
 def test_another_data_set_to_test_on_is_a_setting_that_older_recipes_have_not(recipe):
     assert recipe.tested_on == recipe.dataset
     assert "dataset" not in recipe.as_dict()["test"]  # or the hash of every recipe there is would change
