@@ -12,7 +12,7 @@ from robustmeta.learners import Learner
 from robustmeta.recipe import Recipe, Row, find
 from robustmeta.schema import Source
 
-RECIPES = ("defenses-omniglot", "reference-omniglot-5w1s")
+RECIPES = ("defenses-omniglot", "reference-omniglot-5w1s", "reference-omniglot-20w1s")
 SIZE = 16
 HALVES = (0.92, 1.0)
 """A point in a clean stretch of LCAT and one in an adversarial stretch; other defenses are the same at both."""
