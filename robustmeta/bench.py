@@ -75,17 +75,17 @@ def bench(
         if any(job.needs_twin for job in jobs):
             run_jobs(jobs, Job.train_only, workers, lambda name: None)  # before any is attacked from its twin
         done = run_jobs(jobs, train_and_measure, workers, finished)
-        report = _report([(job, done[job.row.name], job.trained) for job in jobs])
+        report = _report([(job, done[job.row.name]) for job in jobs])
         if ranks.first:
             report.write(out, recipe.as_yaml(), command, this_machine(device))
     return report
 
 
-def _report(jobs: Sequence[tuple[Job, Measured, int]]) -> Report:
-    """The tables of jobs, of what was measured of each after how many outer steps."""
+def _report(jobs: Sequence[tuple[Job, Measured]]) -> Report:
+    """The tables of jobs and of what was measured of each."""
     frames: list[tuple[pd.DataFrame, ...]] = []
-    for job, found, trained in jobs:
-        about = {**about_row(job.recipe, job.row, trained), "audit": job.audit}
+    for job, found in jobs:
+        about = {**about_row(job.recipe, job.row, found.trained), "audit": job.audit}
         who = {key: about[key] for key in ("row", "learner", "defense")}
         targets = {name: card.target for name, card in found.cards.items()}
         eps_of = {f"{eps:g}": eps for eps in job.recipe.curve.eps} if found.curve.right else {}
@@ -102,7 +102,7 @@ def _report(jobs: Sequence[tuple[Job, Measured, int]]) -> Report:
         )
         frames.append(tables)
     results, episodes, curve, audit, steps = (pd.concat(each, ignore_index=True) for each in zip(*frames, strict=True))
-    exhibits = {job.row.name: found.exhibit for job, found, _ in jobs if found.exhibit is not None}
+    exhibits = {job.row.name: found.exhibit for job, found in jobs if found.exhibit is not None}
     return Report(results, episodes, curve, audit, steps, exhibits)
 
 
@@ -236,7 +236,8 @@ def evaluate_checkpoint(
         ranks.shared(job.check_attacks)  # the first alone fetches data that are not there
         learner = job.restored(trained, state) if model is None else model.learner(str(path)).to(device)
         with run_folder(recipe, job.out, ranks):
-            report = _report([(job, measured(job, learner, curve=out is not None), state.step)])
+            found = measured(job, learner, curve=out is not None)
+            report = _report([(job, replace(found, trained=state.step))])
             if out is not None and ranks.first:
                 report.write(out, recipe.as_yaml(), command, this_machine(device))
     return report

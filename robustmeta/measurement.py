@@ -37,7 +37,7 @@ class Measured:
     """What was measured of a row: outcomes under its attacks, along its curves, smoothed; the audit's findings on them.
 
     curve, steps: along eps and along attack steps. cards: the card that ran under each attack's name. exhibit: one task
-    to be looked at, if there is an attack on queries.
+    to be looked at, if there is an attack on queries. trained: the outer steps that the learner had done.
     """
 
     attacked: Outcomes
@@ -47,11 +47,14 @@ class Measured:
     findings: list[Finding]
     cards: dict[str, Card]
     exhibit: Exhibit | None = None
+    trained: int = 0
 
 
 def train_and_measure(job: Job) -> Measured:
     """Train the row's learner, then measure it."""
-    return measured(job, job.train())
+    learner = job.train()
+    steps = round(learner.progress * job.recipe.training_of(job.row).steps)
+    return replace(measured(job, learner), trained=steps)
 
 
 def measured(job: Job, learner: Learner, curve: bool = True) -> Measured:

@@ -202,10 +202,7 @@ def read(text: str, name: str) -> tuple[Recipe, Source]:
     data, lines = load_marked(text, name)
     source = Source(name, lines)
     if isinstance(data, dict) and "like" in data:
-        model = guarded(partial(_text_of, str(data.pop("like"))), source, ("like",))
-        if re.search(r"^like\s*:", model[0], re.MULTILINE):
-            raise source.error(("like",), f"names {model[1]}, which is like another itself; name one that stands alone")
-        data = {**read(*model)[0].as_dict(), **data}
+        data = _completed(data, source)
     recipe = make(Recipe, data, source)
     if not recipe.rows:
         raise source.error(("rows",), "is empty; a recipe needs at least one learner")
@@ -222,6 +219,20 @@ def read(text: str, name: str) -> tuple[Recipe, Source]:
     return recipe, source
 
 
+def _completed(data: dict[str, Any], source: Source) -> dict[str, Any]:
+    """The sections of a recipe that is like another, with the other's where it has none of its own."""
+    wanted = data["like"]
+    if not isinstance(wanted, str):
+        raise source.error(("like",), f"is {wanted!r}; it must be the name or the path of a recipe")
+    if "name" not in data:
+        raise source.error((), "'name' is missing; a recipe that is like another has a name of its own")
+    text, name = guarded(partial(_text_of, wanted), source, ("like",))
+    other, _ = load_marked(text, name)
+    if isinstance(other, dict) and "like" in other:
+        raise source.error(("like",), f"names {name}, which is like another itself; name one that stands alone")
+    return {**read(text, name)[0].as_dict(), **{key: value for key, value in data.items() if key != "like"}}
+
+
 def find(name_or_path: str | None) -> tuple[Recipe, Source]:
     """The recipe in a file, or one that ships with the package, by name; by default `DEFAULT`.
 
@@ -233,11 +244,11 @@ def find(name_or_path: str | None) -> tuple[Recipe, Source]:
 def _text_of(wanted: str) -> tuple[str, str]:
     """The text of a recipe by its path or name, and what error messages call it."""
     path = Path(wanted)
-    if path.is_file():
-        try:
+    try:
+        if path.is_file():
             return path.read_text(encoding="utf-8"), str(path)
-        except (OSError, UnicodeDecodeError) as error:
-            raise RobustMetaError(f"cannot read the recipe {path}: {error}; give a YAML file in UTF-8") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RobustMetaError(f"cannot read the recipe {path}: {error}; give a YAML file in UTF-8") from error
     if wanted in shipped():
         return shipped()[wanted], f"{wanted}.yaml"
     names = ", ".join(shipped())

@@ -84,7 +84,7 @@ def train(
     """Minimise the learner's outer loss over tasks 0, 1, 2, ... of `episodes`, with Adam.
 
     chunk: as in `Training`; a step's tasks are met `learner.replays` times, with an update each.
-    average: of the weights that the learner ends with, as in `Training`.
+    average: the weights that the learner ends with are an average, as in `Training`; 0: the last ones.
     until: the number of steps to stop at, where that is before `steps`; what is done of them is what would be done
     without it, and a later call with the same checkpoint goes on.
     workers: threads that share the chunks of a step; the weights do not hang on it, if torch runs on one thread.
@@ -140,11 +140,13 @@ def train(
                 saved = time.monotonic()
             if report:
                 report(state.step, state.log[-1] if state.log else {})
+    if checkpoint is not None and ranks.first and not Path(checkpoint).exists():  # nothing was to be done
+        state.save(checkpoint)
     if state.average:
         learner.load_state_dict(state.average)
     if ranks.size > 1:  # the same sums, but perhaps not the same processors
         learner.load_state_dict(ranks.shared(lambda: _on_cpu(learner.state_dict())))
-    _set_progress(learner, 1.0)
+    _set_progress(learner, state.step / steps if steps else 1.0)
     learner.eval()
     return state.log
 

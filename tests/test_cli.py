@@ -26,6 +26,7 @@ rows:
     backbone: {norm: support}
   - learner: {name: protonet}
     defense: {name: aq, attack: pgd-7, ramp: 0.3}
+    training: {average: 0.5}
 """
 TIMES = ["seconds"]
 
@@ -101,6 +102,9 @@ def test_train_then_evaluate_makes_the_rows_of_bench(recipe, tmp_path):
     settings = ["--attacks", "quick", "--episodes", "12", "--queries", "3", "--out", out]
     printed = robustmeta("evaluate", checkpoints / "protonet-aq.pt", *settings)
     assert "protonet / aq" in printed
+    state = torch.load(checkpoints / "protonet-aq.pt", weights_only=True)
+    assert all(not torch.equal(state["average"][name], w) for name, w in state["weights"].items() if w.ndim > 1)
+    assert rows_of(out)["selection"].eq("average of 50% of the steps").all()
     there = rows_of(tmp_path / "bench").query("learner == 'protonet'").reset_index(drop=True)
     pd.testing.assert_series_equal(rows_of(out)["accuracy"], there["accuracy"])
 
@@ -114,7 +118,7 @@ def test_a_checkpoint_trained_anew_is_evaluated_anew(recipe, tmp_path):
         checkpoint = tmp_path / "protonet-aq.pt"
         state = torch.load(out / "checkpoints" / "protonet-aq.pt", weights_only=True)
         if seed == "2":  # the same recipe, other weights
-            state["weights"] = {name: -weight for name, weight in state["weights"].items()}
+            state["average"] = {name: -weight for name, weight in state["average"].items()}
         torch.save(state, checkpoint)
         robustmeta("evaluate", checkpoint, *settings)
         accuracies.append(rows_of(tmp_path / "evaluated")["accuracy"].tolist())
@@ -126,6 +130,12 @@ def test_no_name_is_no_attack(recipe, tmp_path, attacks):
     robustmeta("train", recipe, "--out", tmp_path / "run", "--threads", "1")
     checkpoint = tmp_path / "run" / "checkpoints" / "protonet-aq.pt"
     assert "unknown attack or suite ''" in refused("evaluate", checkpoint, "--episodes", "2", "--attacks", attacks)
+
+
+def test_learners_that_are_not_trained_at_all_are_measured(recipe, tmp_path):
+    recipe.write_text(TINY.replace("steps: 6", "steps: 0"))
+    robustmeta("bench", recipe, "--out", tmp_path / "out", "--threads", "1")
+    assert set(pd.read_csv(tmp_path / "out" / "results.csv")["train_steps"]) == {0}
 
 
 def test_the_learners_of_one_run_are_measured_in_another(recipe, tmp_path):
@@ -161,6 +171,9 @@ def test_a_run_stops_where_it_is_told_is_measured_there_and_goes_on_to_the_same_
     assert "Not trained to the end: protonet / aq trained for 3 of 6 outer steps" in printed
     there = rows.query("learner == 'protonet'")["accuracy"].reset_index(drop=True)
     pd.testing.assert_series_equal(pd.read_csv(tmp_path / "evaluated" / "results.csv")["accuracy"], there)
+
+    said = CliRunner().invoke(main, ["compare", str(out), str(tmp_path / "evaluated")]).stderr
+    assert "not trained to the end: " in said
 
     printed = robustmeta("bench", recipe, "--out", out, "--threads", "1")
     assert "Not trained to the end" not in printed

@@ -52,7 +52,7 @@ def test_a_recipe_like_another_differs_in_the_sections_it_has(recipe, tmp_path):
     assert other == replace(recipe, name="other", test=Test(shots=5))
     assert read(other.as_yaml(), "again.yaml")[0] == other
     assert [other.training_of(row) for row in other.rows] == [recipe.training_of(row) for row in recipe.rows]
-    assert find(str(path))[0].hash == read(f"like: {path}\n", "same.yaml")[0].hash
+    assert find(str(path))[0].hash == read(f"name: mine\nlike: {path}\n", "same.yaml")[0].hash
     shipped, _ = read("like: omniglot-5w1s\nname: x\n", "x.yaml")
     assert shipped.rows == find("omniglot-5w1s")[0].rows
 
@@ -64,6 +64,14 @@ def test_a_recipe_like_none_there_is_or_like_itself_is_refused(tmp_path):
     path.write_text(f"name: x\nlike: {path}\n")
     with pytest.raises(RobustMetaError, match=r"loop.yaml:2: like: names .*loop.yaml, which is like another itself"):
         find(str(path))
+    path.write_text(f"  {{'like': {path}, 'name': x}}\n")
+    with pytest.raises(RobustMetaError, match=r"loop.yaml:1: like: names .*loop.yaml, which is like another itself"):
+        find(str(path))
+    for value, problem in (("", "is None; it must be"), ("{name: x}", "it must be"), (f"{'a' * 300}", "cannot read")):
+        with pytest.raises(RobustMetaError, match=f"x.yaml:2: like: {problem}".replace("like: it", "like: .*it")):
+            read(f"name: x\nlike: {value}\n", "x.yaml")
+    with pytest.raises(RobustMetaError, match=r"x.yaml:1: 'name' is missing"):
+        read("like: omniglot-5w1s\n", "x.yaml")
     with pytest.raises(RobustMetaError, match=r"x.yaml:3: tset: is not a setting here; did you mean 'test'"):
         read("name: x\nlike: omniglot-5w1s\ntset: {ways: 5}\n", "x.yaml")
 

@@ -140,6 +140,7 @@ def test_training_stops_for_now_and_goes_on_to_the_same_weights(learner, episode
         run(stopped, checkpoint=path, until=until)
         state = Checkpoint.load(path)
         assert state.step == max(3, until)
+        assert stopped.progress == state.step / 8
         for name, weight in state_of(stopped).items():
             assert torch.equal(weight, state.tested[name])
     torch.manual_seed(5)

@@ -44,7 +44,7 @@ def reading(results: pd.DataFrame, setting: Setting) -> dict[str, str]:
     if short := short_of_plan(results):
         said["Training budget"] = (
             f"Less than the recipe asks for: {short}. Those numbers are of the learners as they stood there; "
-            "`robustmeta bench` on the recipe, in the same folder, goes on from them."
+            "the command that began their training goes on with it."
         )
     if suite:
         said["Threat"] = (

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from robustmeta.report.data_settings import UNKNOWN
+from robustmeta.report.reading import short_of_plan
 from robustmeta.report.rows import CERTIFIED, CLEAN, WORST, attacked, labelled
 from robustmeta.report.setting import written_eps
 from robustmeta.report.standing import attacked_by, data_set, elsewhere, settings, smoothing
@@ -45,7 +46,7 @@ def warnings(results: pd.DataFrame) -> list[str]:
         for name, meaning in UNLIKE.items()
         if _varies(table[name])
     ]
-    return lines + _unknown(table) + _cards(results) + _certificates(results)
+    return lines + _unknown(table) + _cards(results) + _certificates(results) + _unfinished(results)
 
 
 def setting_names(results: pd.DataFrame) -> dict[str, str]:
@@ -124,3 +125,8 @@ def _certificates(results: pd.DataFrame) -> list[str]:
     rows = results[results["target"] == CERTIFIED]
     rows = rows.assign(smoothing=smoothing(rows))
     return [f"smoothing differs: {_who(rows, 'smoothing')}. {APART}"] * _varies(rows["smoothing"])
+
+
+def _unfinished(results: pd.DataFrame) -> list[str]:
+    short = short_of_plan(results)
+    return [f"not trained to the end: {short}."] if short else []

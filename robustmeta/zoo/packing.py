@@ -38,9 +38,9 @@ def pack(report: Path, rows: Sequence[str], shelf: Path, root: Path | None = Non
                 f"the row {row.name!r} of {report} failed a check of the audit; the zoo takes none such"
             )
         job = Job(recipe, source, row, report, root)
-        state, steps = Checkpoint.load(job.checkpoint), measured["train_steps"].iloc[0]
-        if state.recipe != recipe.made_by(row) or state.step != steps:
-            raise RobustMetaError(f"{job.checkpoint} is not that of the row {row.name!r} of {report}, at step {steps}")
+        state, steps = Checkpoint.load(job.checkpoint), recipe.training_of(row).steps
+        if state.recipe != recipe.made_by(row) or state.step < steps or (measured["train_steps"] < steps).any():
+            raise RobustMetaError(f"{job.checkpoint} is not that of the finished row {row.name!r} of {report}")
         tasks = job.training_tasks()[0]
         plain = recipe.as_dict()
         name = f"{row.name}-{recipe.dataset['name']}-{recipe.test.ways}w{recipe.test.shots}s"
