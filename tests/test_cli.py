@@ -159,16 +159,18 @@ def test_the_learners_of_one_run_are_measured_in_another(recipe, tmp_path):
 def test_a_run_stops_where_it_is_told_is_measured_there_and_goes_on_to_the_same_rows(recipe, tmp_path):
     out, whole = tmp_path / "out", tmp_path / "whole"
     printed = robustmeta("bench", recipe, "--out", out, "--threads", "1", "--until", "2/5")
-    assert "Not trained to the end: maml / natural, protonet / aq trained for 3 of 6 outer steps" in printed
+    assert "Not trained to the end: all rows trained for 50% of their outer steps" in printed
     rows = pd.read_csv(out / "results.csv")
     assert set(rows["train_steps"]) == {3}
     assert set(rows["planned_steps"]) == {6}
-    assert "trained for 3 of 6 outer steps" in (out / "report.md").read_text(encoding="utf-8")
+    said = (out / "report.md").read_text(encoding="utf-8")
+    assert "Less than the recipe asks for: all rows trained for 50% of their outer steps" in said
+    assert "| planned steps |" in said
 
     checkpoint = out / "checkpoints" / "protonet-aq.pt"
     settings = ["--attacks", "quick", "--episodes", "12", "--queries", "3"]
     printed = robustmeta("evaluate", checkpoint, *settings, "--out", tmp_path / "evaluated")
-    assert "Not trained to the end: protonet / aq trained for 3 of 6 outer steps" in printed
+    assert "Not trained to the end: all rows trained for 50% of their outer steps" in printed
     there = rows.query("learner == 'protonet'")["accuracy"].reset_index(drop=True)
     pd.testing.assert_series_equal(pd.read_csv(tmp_path / "evaluated" / "results.csv")["accuracy"], there)
 
@@ -177,7 +179,9 @@ def test_a_run_stops_where_it_is_told_is_measured_there_and_goes_on_to_the_same_
 
     printed = robustmeta("bench", recipe, "--out", out, "--threads", "1")
     assert "Not trained to the end" not in printed
-    assert "outer steps" not in (out / "report.md").read_text(encoding="utf-8").partition("## ")[0]
+    said = (out / "report.md").read_text(encoding="utf-8")
+    assert "Less than the recipe" not in said
+    assert "planned steps" not in said
     for share in ("0", "6", "-1/2"):
         assert f"until is {float(Fraction(share)):g}; it is a share" in refused("bench", recipe, "--until", share)
     robustmeta("bench", recipe, "--out", whole, "--threads", "1")

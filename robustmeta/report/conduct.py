@@ -12,12 +12,15 @@ SETTINGS = {
     "train_ways": "train ways",
     "train_shots": "train shots",
     "train_steps": "train steps",
+    "planned_steps": "planned steps",
 }
 
 
 def conduct(results: pd.DataFrame) -> pd.DataFrame:
     """One row a learner: backbone, normalization, training, what its evaluation cost; no column that says nothing."""
     shown = {column: name for column, name in SETTINGS.items() if column in results.columns}
+    if "planned_steps" in shown and (results["planned_steps"] == results["train_steps"]).all():
+        del shown["planned_steps"]
     rows = {}
     for label, group in labelled(results).groupby("label", sort=False):
         cells = {name: distinct(group[column]) for column, name in shown.items()}

@@ -81,10 +81,12 @@ def short_of_plan(results: pd.DataFrame) -> str:
     if "planned_steps" not in results.columns:
         return ""
     rows = labelled(results).drop_duplicates("label")
-    rows = rows[rows["train_steps"] < rows["planned_steps"]]
+    short = rows[rows["train_steps"] < rows["planned_steps"]]
+    shares = (100 * short["train_steps"] // short["planned_steps"]).rename("share")
     return "; ".join(
-        f"{', '.join(group['label'])} trained for {done:,.0f} of {planned:,.0f} outer steps"
-        for (done, planned), group in rows.groupby(["train_steps", "planned_steps"])
+        f"{'all rows' if len(group) == len(rows) else ', '.join(group['label'])} trained for {share:.0f}% of their "
+        "outer steps"
+        for share, group in short.groupby(shares)
     )
 
 

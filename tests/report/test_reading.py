@@ -1,4 +1,4 @@
-from robustmeta.report.reading import reading
+from robustmeta.report.reading import reading, short_of_plan
 from robustmeta.report.setting import Setting
 
 
@@ -33,3 +33,17 @@ def test_says_so_where_attacks_were_stood_in_for(results):
     assert "stood in for" not in read(results)["AutoAttack"]
     results.loc[results["attack"] == "fgsm", "flags"] = "stand-in:pgd-50"
     assert "stood in for" in read(results)["AutoAttack"]
+
+
+def test_says_how_far_training_went_where_it_has_not_ended(results):
+    assert "Training budget" not in read(results)  # an older report, which says nothing of it
+    assert short_of_plan(results.assign(planned_steps=300)) == ""
+    said = "all rows trained for 9% of their outer steps"
+    assert short_of_plan(results.assign(planned_steps=3001)) == said
+    assert said in read(results.assign(planned_steps=3001))["Training budget"]
+    natural, protonet = results["defense"] == "natural", results["learner"] == "protonet"
+    planned = 300 + 301 * natural + 100 * (protonet & ~natural)
+    assert short_of_plan(results.assign(planned_steps=planned)) == (
+        "maml / natural, protonet / natural trained for 49% of their outer steps; "
+        "protonet / aq trained for 75% of their outer steps"
+    )
