@@ -29,8 +29,11 @@ def averaged(mean: Weights, weights: Weights, share: float, step: int) -> Weight
 @contextmanager
 def lent(learner: nn.Module, mean: Weights) -> Iterator[None]:
     """The learner with the averaged weights for a while, or with its own where there is no average yet."""
+    if not mean:
+        yield
+        return
     own = {name: weight.clone() for name, weight in learner.state_dict().items()}
-    learner.load_state_dict(mean or own)
+    learner.load_state_dict(mean)
     try:
         yield
     finally:

@@ -25,7 +25,7 @@ from robustmeta.measurement import Measured, measured, train_and_measure
 from robustmeta.process import prepare_process
 from robustmeta.provenance import about_row
 from robustmeta.ranks import ALONE, Ranks
-from robustmeta.recipe import Recipe, read
+from robustmeta.recipe import Recipe, find
 from robustmeta.report.machine import this_machine
 from robustmeta.report.write import Report
 from robustmeta.rows import audit_rows, curve_rows, episode_rows, result_rows, step_rows
@@ -126,7 +126,7 @@ def run_folder(recipe: Recipe, out: Path, ranks: Ranks = ALONE) -> Iterator[None
     with locked_folder(out):
         kept = out / "recipe.yaml"
         if kept.exists():
-            held, _ = read(kept.read_text(encoding="utf-8"), str(kept))
+            held, _ = find(str(kept))
             if held != recipe:
                 raise RobustMetaError(
                     f"{out} holds the run of another recipe ({held.name}, {held.hash}; this one is {recipe.name}, "
