@@ -18,6 +18,9 @@ class Prototypes(NamedTuple):
 
 def squared_distance_logits(features: Tensor, prototypes: Tensor) -> Tensor:
     """-||f - p||^2 for features `[T, Q, D]` and prototypes `[T, ways, D]`: logits `[T, Q, ways]`."""
+    # From the prototypes' middle: far from zero, the three terms cancel to the last few digits of a float32.
+    middle = prototypes.mean(1, keepdim=True)
+    features, prototypes = features - middle, prototypes - middle
     cross = features @ prototypes.mT
     return 2 * cross - features.square().sum(-1, keepdim=True) - prototypes.square().sum(-1)[:, None]
 

@@ -41,6 +41,14 @@ def test_logits_are_minus_cdist_squared(tasks, queries, ways, size, seed) -> Non
     torch.testing.assert_close(squared_distance_logits(features, prototypes), expected)
 
 
+def test_near_one_another_far_from_zero_distances_keep_their_digits() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features, prototypes = (torch.rand(2, 5, 800, generator=generator) / 100 + 1 for _ in range(2))
+    expected = -(torch.cdist(features.double(), prototypes.double()) ** 2)
+    # float32 keeps 7 digits; squares of 800 apart from distances of 0.01 would leave two of them.
+    torch.testing.assert_close(squared_distance_logits(features, prototypes).double(), expected, rtol=1e-5, atol=0)
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_adaptation_is_class_means_of_features_whatever_the_order_of_the_support(learner, batch, training) -> None:
     made = learner("protonet", "group").double().train(training)
