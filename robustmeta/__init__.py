@@ -55,6 +55,7 @@ from robustmeta.learners import (
     Reptile,
     Siamese,
     Transfer,
+    UnicornMAML,
     Versa,
 )
 from robustmeta.process import prepare_process
@@ -117,6 +118,7 @@ __all__ = [
     "TorchAttack",
     "TradesQuerying",
     "Transfer",
+    "UnicornMAML",
     "Versa",
     "WeightPerturbation",
     "as_classes",

@@ -18,6 +18,7 @@ from robustmeta.learners.relation import RelationNet
 from robustmeta.learners.reptile import Reptile
 from robustmeta.learners.siamese import Siamese
 from robustmeta.learners.transfer import Transfer
+from robustmeta.learners.unicorn_maml import UnicornMAML
 from robustmeta.learners.versa import Versa
 
 __all__ = [
@@ -42,5 +43,6 @@ __all__ = [
     "Siamese",
     "TaskClassifier",
     "Transfer",
+    "UnicornMAML",
     "Versa",
 ]

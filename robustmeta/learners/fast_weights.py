@@ -39,7 +39,7 @@ class FastWeightsClassifier(Classifier):
         super().__init__()
         self._network = (network,)  # in a tuple, so that its parameters are not this module's
         self.weights, self.statistics, self.together = weights, statistics, together
-        self.ways = network.linear.out_features
+        self.ways = weights["linear.weight"].shape[1]
         self.inductive = network.backbone.norm != "transductive"
 
     def forward(self, query_x: Tensor) -> Tensor:

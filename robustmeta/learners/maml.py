@@ -71,9 +71,8 @@ class MAML(Learner):
         Raises `RobustMetaError` for a support that `check_support` refuses, or of other ways than the head.
         """
         check_support(support_x, support_y)
-        check_ways(self, support_y, self.network.linear.out_features)
         together = self._together(support_x)
-        start = self.start if self.training else freeze(self.start)
+        start = self.start_for(support_y) if self.training else freeze(self.start_for(support_y))
         if together:
             spread = {name: weight.expand(len(support_x), *weight.shape) for name, weight in start.items()}
             path = self._path(spread, support_x, support_y)
@@ -90,6 +89,11 @@ class MAML(Learner):
     def start(self) -> Weights:
         """theta_0, what the inner loop moves, by name."""
         return dict(self.network.named_parameters())
+
+    def start_for(self, labels: Tensor) -> Weights:
+        """theta_0 of tasks with labels `[T, N]`; raises `RobustMetaError` if they are of other ways than the head."""
+        check_ways(self, labels, self.network.linear.out_features)
+        return self.start
 
     @property
     def differentiates_twice(self) -> bool:

@@ -12,7 +12,7 @@ from robustmeta.errors import RobustMetaError
 from robustmeta.learners import LEARNERS, Classifier, FineTune, Learner
 
 SOLVING = ("r2d2", "metaoptnet", "versa", "versa-aq")
-ADAPTING = ("fomaml", "meta-sgd", "reptile", "maml++", "anil", "abml")
+ADAPTING = ("fomaml", "unicorn-maml", "meta-sgd", "reptile", "maml++", "anil", "abml")
 COMPARING = ("matching", "relation", "siamese", "mann", "metanets")
 DEFENDED = ("protonet-aq", "maml-aq", "reptile-aq", "maml++-aq", "abml-aq")
 TRANSFERRING = ("transfer", "finetune")
