@@ -25,7 +25,8 @@ from robustmeta.measurement import Measured, measured, train_and_measure
 from robustmeta.process import prepare_process
 from robustmeta.provenance import about_row
 from robustmeta.ranks import ALONE, Ranks
-from robustmeta.recipe import Recipe, find
+from robustmeta.recipe import Recipe
+from robustmeta.recipe_file import find
 from robustmeta.report.machine import this_machine
 from robustmeta.report.write import Report
 from robustmeta.rows import audit_rows, curve_rows, episode_rows, result_rows, step_rows

@@ -9,7 +9,7 @@ from robustmeta.backbones import BACKBONES
 from robustmeta.data import DATASETS
 from robustmeta.defenses import DEFENSES
 from robustmeta.learners import LEARNERS
-from robustmeta.recipe import find, shipped
+from robustmeta.recipe_file import find, shipped
 from robustmeta.registry import Registry
 from robustmeta.zoo import models, standing
 

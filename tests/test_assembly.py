@@ -22,7 +22,7 @@ from robustmeta.backbones import Conv4
 from robustmeta.defenses import AdversarialQuerying, MoreShots, WeightPerturbation
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners import MAML, Learner, ProtoNet, Transfer
-from robustmeta.recipe import read
+from robustmeta.recipe_file import read
 
 TEXT = """\
 name: mine

@@ -5,7 +5,7 @@ import torchattacks
 
 from robustmeta.attacks.card import card, names, suite, suites
 from robustmeta.catalogue import catalogue, catalogue_all_attacks, first_line
-from robustmeta.recipe import find
+from robustmeta.recipe_file import find
 
 KINDS = ("learners", "defenses", "attacks", "datasets", "backbones", "recipes")
 

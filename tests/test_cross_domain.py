@@ -16,7 +16,7 @@ from robustmeta.episodes import Episodes
 from robustmeta.errors import RobustMetaError
 from robustmeta.job import Job
 from robustmeta.measurement import train_and_measure
-from robustmeta.recipe import read
+from robustmeta.recipe_file import read
 
 TEXT = """\
 name: across

@@ -13,7 +13,7 @@ from robustmeta.data import DATASETS
 from robustmeta.defenses import DEFENSES
 from robustmeta.learners import LEARNERS
 from robustmeta.marked_yaml import load_marked
-from robustmeta.recipe import find
+from robustmeta.recipe_file import find
 from robustmeta.zoo import open_model
 
 DOCS = Path(__file__).parent.parent / "docs"

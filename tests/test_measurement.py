@@ -17,7 +17,7 @@ from robustmeta.job import Job
 from robustmeta.measurement import _digest, _kept, measured
 from robustmeta.provenance import about_row
 from robustmeta.ranks import Ranks
-from robustmeta.recipe import read
+from robustmeta.recipe_file import read
 
 TEXT = """\
 name: tiny

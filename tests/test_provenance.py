@@ -9,7 +9,7 @@ from robustmeta.attacks.card import suite_of
 from robustmeta.backbones import Conv4
 from robustmeta.learners import MAML
 from robustmeta.provenance import about_row
-from robustmeta.recipe import read
+from robustmeta.recipe_file import read
 
 RECIPE, _ = read(
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from robustmeta.recipe import find, read
+from robustmeta.recipe_file import find, read
 from robustmeta.report.paired import differences
 from robustmeta.report.table import as_markdown, comparison
 from robustmeta.report.write import read_rows

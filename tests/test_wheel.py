@@ -11,7 +11,7 @@ ROOT = Path(__file__).parent.parent
 PROGRAM = """
 import robustmeta
 from robustmeta.attacks.card import names, resolve
-from robustmeta.recipe import find
+from robustmeta.recipe_file import find
 print(robustmeta.__file__)
 print(len(names()), len(resolve("quick")), find(None)[0].name)
 """

@@ -11,7 +11,7 @@ import click
 
 def find_recipe(name: str | None, seed: int | None, out: Path | None) -> tuple[Any, Any, Path]:
     """The recipe of a name or path, trained from `seed` if one is given; where errors find its lines; its folder."""
-    from robustmeta.recipe import find
+    from robustmeta.recipe_file import find
 
     recipe, source = find(name)
     if seed is not None:

@@ -9,7 +9,7 @@ import pandas as pd
 from robustmeta.checkpoint import Checkpoint
 from robustmeta.errors import RobustMetaError
 from robustmeta.job import Job
-from robustmeta.recipe import find
+from robustmeta.recipe_file import find
 from robustmeta.report.rows import arranged, attacked
 from robustmeta.report.write import read_rows, write_rows
 from robustmeta.zoo.model import Model

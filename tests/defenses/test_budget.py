@@ -9,7 +9,8 @@ from robustmeta.assembly import build_learner
 from robustmeta.backbones import Backbone
 from robustmeta.batch import EpisodeBatch
 from robustmeta.learners import Learner
-from robustmeta.recipe import Recipe, Row, find
+from robustmeta.recipe import Recipe, Row
+from robustmeta.recipe_file import find
 from robustmeta.schema import Source
 
 RECIPES = ("defenses-omniglot", "reference-omniglot-5w1s", "reference-omniglot-20w1s")

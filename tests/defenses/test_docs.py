@@ -9,7 +9,7 @@ from torch import nn
 import robustmeta as rm
 from robustmeta.assembly import build_learner
 from robustmeta.defenses import DEFENSES
-from robustmeta.recipe import read
+from robustmeta.recipe_file import read
 
 PAGE = (Path(__file__).parents[2] / "docs" / "defenses.md").read_text("utf-8")
 ROW = "name: page\nbackbone: {name: conv4, width: 4}\nrows:\n  - learner: {name: protonet}\n"

@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 
 import robustmeta as rm
 from robustmeta.assembly import build_learner
-from robustmeta.recipe import read
+from robustmeta.recipe_file import read
 from robustmeta.zoo import Model
 
 RECIPE = """
