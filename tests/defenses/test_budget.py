@@ -13,8 +13,9 @@ from robustmeta.recipe import Recipe, Row
 from robustmeta.recipe_file import find
 from robustmeta.schema import Source
 
-RECIPES = ("defenses-omniglot", "reference-omniglot-5w1s", "reference-omniglot-20w1s")
+RECIPES = ("defenses-omniglot", "reference-omniglot-5w1s", "reference-omniglot-20w1s", "reference-cifar-fs-5w5s")
 SIZE = 16
+CHANNELS = {"omniglot": 1, "cifar_fs": 3}
 HALVES = (0.92, 1.0)
 """A point in a clean stretch of LCAT and one in an adversarial stretch; other defenses are the same at both."""
 
@@ -25,19 +26,24 @@ def small(name: str) -> tuple[Recipe, Source]:
     return replace(recipe, backbone={**recipe.backbone, "width": 2}), source
 
 
+def shape_of(recipe: Recipe) -> tuple[int, int, int]:
+    """(C, H, W) of the recipe's images, made small."""
+    return (CHANNELS[recipe.dataset["name"]], SIZE, SIZE)
+
+
 def tasks(recipe: Recipe, row: Row) -> EpisodeBatch:
     """A batch of the row's training tasks, of noise."""
     own = recipe.training_of(row)
     labels = torch.arange(own.ways)
     support, queries = (labels.repeat_interleave(each).expand(own.tasks, -1) for each in (own.shots, own.queries))
-    images = [torch.rand(*labels.shape, 1, SIZE, SIZE) for labels in (support, queries)]
+    images = [torch.rand(*labels.shape, *shape_of(recipe)) for labels in (support, queries)]
     classes = torch.randint(50, (own.tasks, own.ways))
     return EpisodeBatch(images[0], support, images[1], queries, tuple(range(own.tasks)), classes)
 
 
 def gradient_evaluations(recipe: Recipe, source: Source, row: Row) -> float:
     """Images passed through the backbone with a graph, in a step of training, averaged over both halves."""
-    learner = build_learner(recipe, row, (1, SIZE, SIZE), source, lambda: 50)
+    learner = build_learner(recipe, row, shape_of(recipe), source, lambda: 50)
     passed: list[int] = []
 
     def count(module: Backbone, given: tuple, made: tuple) -> None:
