@@ -3,18 +3,20 @@
 import pytest
 import torch
 
+from robustmeta.backbones import Conv4
 from robustmeta.batch import EpisodeBatch
 from robustmeta.errors import RobustMetaError
+from robustmeta.learners import UnicornMAML
 from tests.learners.unrolled import check_slope, descend, plain, weights_of
 
 LR = 0.3
 
 
 def with_random_head(made):
+    """What the paper has in place of zeros: of no matter, as the comparisons with it show."""
     generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for weight in made.network.linear.parameters():
-            weight.copy_(torch.randn(weight.shape, generator=generator))
+    for row in made.network.linear.buffers():
+        row.copy_(torch.randn(row.shape, generator=generator, dtype=row.dtype))
     return made
 
 
@@ -64,14 +66,32 @@ def test_weights_get_the_slope_of_the_outer_loss(learner, batch, norm) -> None:
     check_slope(made.network.backbone, lambda: made.loss(batch))
 
 
-def test_the_outer_loss_does_not_move_along_what_all_classes_share(learner, batch) -> None:
-    """A vector added to every row of a head leaves each softmax, and each step, as it was: w itself is of no matter."""
-    made = with_random_head(learner("unicorn-maml", "group", inner_lr=LR).double())
-    before = made.loss(batch)
-    with torch.no_grad():
-        made.network.linear.weight += 1.0
-        made.network.linear.bias -= 2.0
-    torch.testing.assert_close(made.loss(batch), before)
+@pytest.mark.parametrize("engine", ["loop", "vectorized"])
+def test_any_other_vector_would_do_as_zero_does(learner, batch, engine) -> None:
+    """A vector added to every row of a head leaves each softmax, and each step, as it was."""
+    made = learner("unicorn-maml", "group", inner_lr=LR, engine=engine).double()
+    by_zero = made.loss(batch)
+    torch.testing.assert_close(with_random_head(made).loss(batch), by_zero)
+
+
+def test_training_moves_the_backbone_and_leaves_the_head_at_zero(learner, batch) -> None:
+    made = learner("unicorn-maml", inner_lr=LR).double()
+    before = [weight.detach().clone() for weight in made.network.backbone.parameters()]
+    optimizer = torch.optim.Adam(made.parameters(), lr=0.01)
+    for _ in range(3):
+        optimizer.zero_grad()
+        made.loss(batch).backward()
+        optimizer.step()
+    assert all(not torch.equal(*pair) for pair in zip(before, made.network.backbone.parameters(), strict=True))
+    assert [weight.abs().max() for weight in made.network.linear.buffers()] == [0, 0]
+
+
+@pytest.mark.parametrize("engine", ["loop", "vectorized"])
+def test_a_linear_layer_of_the_backbone_is_not_taken_for_the_head(batch, engine) -> None:
+    made = UnicornMAML(Conv4(size=16, width=4, norm="group", embedding=7), engine=engine).double()
+    for tasks in (batch, of_two_ways(batch)):
+        made.loss(tasks).backward()
+    assert made.network.backbone.linear.weight.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -25,7 +25,7 @@ def plain(weights: Sequence[Tensor], images: Tensor) -> Tensor:
 
 def weights_of(network: nn.Module) -> list[Tensor]:
     """Copies of a network's weights, in the order of its parameters and of `plain`."""
-    named = dict(network.named_parameters())
+    named = {**dict(network.named_buffers()), **dict(network.named_parameters())}
     order = [f"backbone.blocks.{i}.{part}" for i in range(4) for part in ("conv.weight", "scale", "shift")]
     order += ["linear.weight", "linear.bias"]
     return [named[name].detach().clone().requires_grad_() for name in order]
