@@ -58,11 +58,17 @@ def bench(
     do not depend on how many. ranks: the processes of a job that run each row together, one row after another.
     A folder that holds an unfinished run of the same recipe is gone on with. until: the share of its outer steps at
     which every row's training stops, to be measured there; a later run goes on, and its report takes this one's place.
-    checkpoints: the folder where the learners of another run of the same rows are found, or else trained and kept.
+    checkpoints: the folder where the learners of another run of the same rows are found; any that is not there is
+    trained and kept.
     save_every: seconds between checkpoints. finished: called with the name of each row when it is done.
     audit: `always`, the checks that are nearly free, or `full`, all of them.
-    Raises `RobustMetaError` if `out` cannot be written, is in use, or holds the run of another recipe.
+    Raises `RobustMetaError` if `out` cannot be written, is in use, or holds the run of another recipe, and if
+    `checkpoints` is no folder.
     """
+    if checkpoints is not None and not checkpoints.is_dir():
+        raise RobustMetaError(
+            f"there is no folder {checkpoints} to find checkpoints in; name one of another run, or make it to train there"
+        )
     jobs = [
         Job(
             recipe, source, row, out, root, device,

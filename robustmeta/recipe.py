@@ -11,6 +11,7 @@ import yaml
 from robustmeta.attacks.base import Threat
 from robustmeta.defenses import DEFENSES
 from robustmeta.errors import RobustMetaError, unknown
+from robustmeta.report.setting import written_eps
 from robustmeta.schema import Source, make
 from robustmeta.sections import Certify, Curve, Steps, Test
 from robustmeta.training import Training
@@ -133,7 +134,8 @@ class Recipe:
         """Data, task, threat and learners, in a line for a list."""
         data = " -> ".join(dict.fromkeys((self.dataset["name"], self.tested_on["name"])))
         task = f"{data}, {self.test.ways}-way {self.test.shots}-shot"
-        return f"{task}, {self.threat.norm} eps {self.threat.eps:g}: {', '.join(row.name for row in self.rows)}"
+        threat = f"{self.threat.norm} eps {written_eps(self.threat.norm, self.threat.eps)}"
+        return f"{task}, {threat}: {', '.join(row.name for row in self.rows)}"
 
     def seeded(self, seed: int) -> "Recipe":
         """The same recipe with every row trained from `seed`."""

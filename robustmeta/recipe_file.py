@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from robustmeta.errors import RobustMetaError
+from robustmeta.errors import RobustMetaError, nearest
 from robustmeta.marked_yaml import load_marked
 from robustmeta.recipe import Recipe
 from robustmeta.schema import Source, guarded, make
@@ -82,7 +82,9 @@ def _text_of(wanted: str) -> tuple[str, str]:
     if wanted in shipped():
         return shipped()[wanted], f"{wanted}.yaml"
     names = ", ".join(shipped())
-    raise RobustMetaError(f"there is no recipe {wanted!r}: neither a file nor one of the package's ({names})")
+    raise RobustMetaError(
+        f"there is no recipe {wanted!r}: neither a file nor one of the package's ({names}){nearest(wanted, shipped())}"
+    )
 
 
 def shipped() -> dict[str, str]:

@@ -132,6 +132,22 @@ def test_no_name_is_no_attack(recipe, tmp_path, attacks):
     assert "unknown attack or suite ''" in refused("evaluate", checkpoint, "--episodes", "2", "--attacks", attacks)
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["trian"], "No such command 'trian'. Did you mean 'train'?"),
+        (["list", "learner"], "'learner' is not one of 'learners', 'defenses'"),
+        (["list"], "Missing argument 'WHAT'. Choose from: learners, defenses"),
+        (["bench", "--until", "x"], "Invalid value for '--until': 'x' is not a number, as 0.1 or 8/255; `"),
+        (["bench", "--threads", "0"], "Invalid value for '--threads': 0 is not in the range x>=1"),
+        (["bench", "glyphs-5w1"], "nor one of the package's (defenses-omniglot, "),
+        (["bench", "glyphs-5w1"], "; did you mean 'glyphs-5w1s'?"),
+    ],
+)
+def test_a_command_with_a_typo_is_answered_in_one_line(typed, said):
+    assert said in refused(*typed)
+
+
 def test_learners_that_are_not_trained_at_all_are_measured(recipe, tmp_path):
     recipe.write_text(TINY.replace("steps: 6", "steps: 0"))
     robustmeta("bench", recipe, "--out", tmp_path / "out", "--threads", "1")
@@ -149,6 +165,8 @@ def test_the_learners_of_one_run_are_measured_in_another(recipe, tmp_path):
     assert {path: path.read_bytes() for path in (out / "checkpoints").iterdir()} == kept
     robustmeta(*command, tmp_path / "alone")
     pd.testing.assert_frame_equal(rows_of(tmp_path / "shared"), rows_of(tmp_path / "alone"))
+
+    assert "there is no folder nope to find checkpoints in" in refused("bench", five, "--checkpoints", "nope")
 
     other = tmp_path / "other.yaml"
     other.write_text(TINY.replace("steps: 6", "steps: 7"))

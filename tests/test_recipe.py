@@ -54,7 +54,7 @@ def test_another_data_set_to_test_on_is_a_setting_that_older_recipes_have_not(re
     assert across.hash != recipe.hash
     assert read(across.as_yaml(), "again.yaml")[0] == across
     assert [across.made_by(row) for row in across.rows] == [recipe.made_by(row) for row in recipe.rows]
-    assert across.summary == "omniglot -> folder, 3-way 1-shot, Linf eps 0.0313725: maml-natural, ours"
+    assert across.summary == "omniglot -> folder, 3-way 1-shot, Linf eps 8/255: maml-natural, ours"
     for wrong, line in (("{size: 28}", "its dataset needs a 'name'"), ("folder", "test.dataset: is 'folder'")):
         with pytest.raises(RobustMetaError, match=f"x.yaml:3: .*{line}"):
             read(TEXT.replace("seed: 5}", f"seed: 5, dataset: {wrong}}}"), "x.yaml")
@@ -67,7 +67,7 @@ def test_a_row_overrules_the_recipe_setting_by_setting(recipe):
     assert recipe.backbone_of(maml) == {"name": "conv4", "width": 8, "norm": "support"}
     assert recipe.backbone_of(ours) == {"name": "conv4", "width": 16}
     assert recipe.row("ours") is ours
-    assert recipe.summary == "omniglot, 3-way 1-shot, Linf eps 0.0313725: maml-natural, ours"
+    assert recipe.summary == "omniglot, 3-way 1-shot, Linf eps 8/255: maml-natural, ours"
 
 
 def test_the_chunk_is_a_setting_of_training_with_a_default(recipe):

@@ -9,7 +9,7 @@ from robustmeta.errors import RobustMetaError
 
 
 class Group(click.Group):
-    """A command group that says a `RobustMetaError` in one line and exits with status 2."""
+    """A command group that says a `RobustMetaError`, or what is wrong with a command, in one line; exit status 2."""
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""
@@ -17,6 +17,11 @@ class Group(click.Group):
             return super().invoke(context)
         except RobustMetaError as error:
             click.echo(f"robustmeta: error: {error}", err=True)
+            sys.exit(2)
+        except click.UsageError as error:
+            said = " ".join(error.format_message().split()).rstrip(".")
+            of = (error.ctx or context).command_path
+            click.echo(f"robustmeta: error: {said}; `{of} --help` says what there is", err=True)
             sys.exit(2)
         except KeyboardInterrupt:
             click.echo("robustmeta: interrupted; the same command goes on from here", err=True)

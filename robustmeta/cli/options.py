@@ -41,7 +41,7 @@ save_every_option = click.option(
 
 checkpoints_option = click.option(
     "--checkpoints", type=click.Path(path_type=Path, file_okay=False), metavar="FOLDER",
-    help="Where trained learners are found, as those of another run, or else trained and kept "
+    help="Where trained learners are found, as those of another run; any that is not there is trained and kept "
     "[default: checkpoints/ of the report].",
 )  # fmt: skip
 

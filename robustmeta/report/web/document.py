@@ -1,6 +1,7 @@
 """The page put together: its sections, its style and its script in one file that asks the network for nothing."""
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -67,13 +68,18 @@ def html_page(
         style=_part("page.css"),
         script=_part("page.js"),
         links="".join(f'<li><a href="#{name.lower()}">{name}</a></li>' for name in there),
-        headline=headline(results, setting, found),
+        headline=headline(results, setting, found, _name_in(recipe_text)),
         sections="\n".join(
             f'<section id="{name.lower()}" aria-labelledby="{name.lower()}-title">'
             f'<h2 id="{name.lower()}-title">{title}</h2>{body}</section>'
             for name, (title, body) in there.items()
         ),
     )
+
+
+def _name_in(recipe_text: str) -> str:
+    named = re.search(r"^name: (\S.*)$", recipe_text, re.MULTILINE)
+    return named[1] if named else ""
 
 
 def _part(name: str) -> str:

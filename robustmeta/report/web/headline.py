@@ -5,14 +5,18 @@ from html import escape
 import pandas as pd
 
 from robustmeta.audit import Summary
+from robustmeta.report.reading import short_of_plan
 from robustmeta.report.rows import labelled
 from robustmeta.report.setting import Setting, trained_elsewhere
 from robustmeta.report.standing import trusted
 from robustmeta.report.table import CLEAN, WORST, percent
 
 
-def headline(results: pd.DataFrame, setting: Setting, audit: dict[str, list[Summary]]) -> str:
-    """The title, the best worst case of a row that fails no check, and the facts of the setting."""
+def headline(results: pd.DataFrame, setting: Setting, audit: dict[str, list[Summary]], recipe: str) -> str:
+    """The title, the best worst case of a row that fails no check, and the facts of the setting.
+
+    recipe: its name; empty where it has none.
+    """
     trained = trained_elsewhere(results)
     facts = {
         "Task": f"{setting.ways}-way {setting.shots}-shot, {_count(setting.queries, 'query', 'queries')} a class",
@@ -34,7 +38,7 @@ def headline(results: pd.DataFrame, setting: Setting, audit: dict[str, list[Summ
         items.append(f'<div><dt>Audit</dt><dd><a href="#audit">{", ".join(counts)}</a></dd></div>')
     return (
         f'<h1>{escape(setting.dataset)}, <span class="whole">{setting.ways}-way {setting.shots}-shot</span>'
-        f" <small>accuracy under attack</small></h1>"
+        f" <small>accuracy under attack{recipe and f', <code>{escape(recipe)}</code>'}</small></h1>"
         f'{_best(results)}<dl class="facts">{"".join(items)}</dl>'
     )
 
@@ -47,11 +51,14 @@ def _best(results: pd.DataFrame) -> str:
     best = worst.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
     clean = rows[(rows["label"] == best["label"]) & (rows["attack"] == CLEAN)].iloc[0]
     value, clean_value = (percent(row["accuracy"], row["ci95"]) for row in (best, clean))
+    short = short_of_plan(results)
+    trained = f" {short[0].upper()}{short[1:]}." if short.startswith("all rows") else ""
+    trained = trained or (" Not every row was trained to its end." if short else "")
     among = f"The best worst case of {len(worst)} rows" if len(worst) > 1 else "Worst case"
     return (
         f'<p class="best"><span class="value">{value.partition(" ±")[0]}<span class="unit">%</span></span>'
         f"<span>{among}: <strong>{escape(best['label'])}</strong>, {_whole(value)} with every attack of the suite "
-        f"counted, {_whole(clean_value)} clean.</span></p>"
+        f"counted, {_whole(clean_value)} clean.{trained}</span></p>"
     )
 
 
