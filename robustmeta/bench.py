@@ -67,7 +67,7 @@ def bench(
     """
     if checkpoints is not None and not checkpoints.is_dir():
         raise RobustMetaError(
-            f"there is no folder {checkpoints} to find checkpoints in; name one of another run, or make it to train there"
+            f"there is no folder {checkpoints} to find checkpoints in; name that of a run, or make it to train there"
         )
     jobs = [
         Job(

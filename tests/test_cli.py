@@ -136,6 +136,7 @@ def test_no_name_is_no_attack(recipe, tmp_path, attacks):
     ("typed", "said"),
     [
         (["trian"], "No such command 'trian'. Did you mean 'train'?"),
+        (["--foo"], "No such option '--foo'"),
         (["list", "learner"], "'learner' is not one of 'learners', 'defenses'"),
         (["list"], "Missing argument 'WHAT'. Choose from: learners, defenses"),
         (["bench", "--until", "x"], "Invalid value for '--until': 'x' is not a number, as 0.1 or 8/255; `"),

@@ -1,7 +1,7 @@
 """The command `robustmeta` and how it ends."""
 
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -11,6 +11,15 @@ from robustmeta.errors import RobustMetaError
 class Group(click.Group):
     """A command group that says a `RobustMetaError`, or what is wrong with a command, in one line; exit status 2."""
 
+    def make_context(self, *arguments: Any, **more: Any) -> click.Context:
+        """The context of the command as it was typed."""
+        try:
+            return super().make_context(*arguments, **more)
+        except click.UsageError as error:
+            if isinstance(error, click.exceptions.NoArgsIsHelpError):
+                raise
+            refuse(error, "robustmeta")
+
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""
         try:
@@ -19,13 +28,18 @@ class Group(click.Group):
             click.echo(f"robustmeta: error: {error}", err=True)
             sys.exit(2)
         except click.UsageError as error:
-            said = " ".join(error.format_message().split()).rstrip(".")
-            of = (error.ctx or context).command_path
-            click.echo(f"robustmeta: error: {said}; `{of} --help` says what there is", err=True)
-            sys.exit(2)
+            refuse(error, context.command_path)
         except KeyboardInterrupt:
             click.echo("robustmeta: interrupted; the same command goes on from here", err=True)
             sys.exit(130)
+
+
+def refuse(error: click.UsageError, command: str) -> NoReturn:
+    """Say in one line what is wrong with a command, and exit."""
+    said = " ".join(error.format_message().split()).rstrip(".")
+    of = error.ctx.command_path if error.ctx else command
+    click.echo(f"robustmeta: error: {said}; `{of} --help` says what there is", err=True)
+    sys.exit(2)
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
