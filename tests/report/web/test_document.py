@@ -109,6 +109,20 @@ def test_says_who_is_best_of_those_that_fail_no_check(flagged, page):
     assert comparison(flagged).loc["protonet / aq", "rank"] == "-"
 
 
+def test_the_head_says_how_far_rows_were_trained_and_by_what_recipe(results):
+    def head(rows, recipe="a: 1"):
+        page = html_page(rows, recipe, "c", "m")
+        return page[page.index("<h1>") : page.index("</dl>")]
+
+    assert "outer steps" not in head(results.assign(planned_steps=300))
+    assert "All rows trained for 25% of their outer steps." in head(results.assign(train_steps=75, planned_steps=300))
+    first = results["defense"] == "natural"
+    some = results.assign(train_steps=300 - 100 * first, planned_steps=300)
+    assert "Not every row was trained to its end." in head(some)
+    assert "<code>mine &amp; yours</code>" in head(results, "name: mine & yours\nrows: []\n")
+    assert "<code>" not in head(results)
+
+
 def test_says_what_learners_were_trained_on_only_if_it_is_something_else(results):
     assert "trained on" not in html_page(results.assign(train_dataset="glyphs"), "a: 1", "c", "m")
     other = html_page(results.assign(train_dataset="omniglot"), "a: 1", "c", "m")
