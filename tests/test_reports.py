@@ -26,6 +26,20 @@ def test_the_suites_standard_and_autoattack_agree(defense) -> None:
     assert worst["standard"] <= worst["autoattack"] + 0.02
 
 
+def test_the_reference_rows_keep_under_autoattack_what_standard_leaves_them_on_the_same_tasks() -> None:
+    name = "reference-cifar-fs-5w5s"
+    standard, autoattack = (
+        read_rows(REPORTS / folder / "episodes.csv").set_index(["row", "episode"])
+        for folder in (name, f"{name}-autoattack")
+    )
+    same = standard.loc[autoattack.index]
+    assert autoattack.groupby("row").size().eq(50).all()
+    assert same["clean"].equals(autoattack["clean"])
+    above = (same["worst"] - autoattack["worst"]).groupby("row").mean()
+    assert len(above) == 14
+    assert above.between(-0.01, 0.02).all()
+
+
 @pytest.mark.parametrize("folder", sorted(path.parent.name for path in REPORTS.glob("*/audit.csv")))
 def test_no_row_of_a_report_fails_a_check(folder) -> None:
     audit = read_rows(REPORTS / folder / "audit.csv")
