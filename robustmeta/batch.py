@@ -94,7 +94,7 @@ class EpisodeBatch:
     @property
     def ways(self) -> int:
         """The number of classes of each task."""
-        return int(self.support_y.max()) + 1
+        return ways_of(self.support_y)
 
     def with_queries(self, query_x: Tensor) -> "EpisodeBatch":
         """The same tasks with other query images `[T, Q, C, H, W]`."""
@@ -125,6 +125,11 @@ def check_images(name: str, images: Tensor, labels: Tensor) -> None:
         )
 
 
+def ways_of(labels: Tensor) -> int:
+    """The number of classes of tasks with labels `[T, N]`, which are 0 to ways-1."""
+    return int(labels.max()) + 1
+
+
 def check_support(support_x: Tensor, support_y: Tensor) -> None:
     """Raise `RobustMetaError` unless images `[T, N, C, H, W]` lie in [0, 1] and `[T, N]` has labels 0 to ways-1."""
     check_images("support_x", support_x, support_y)
@@ -136,7 +141,7 @@ def check_labels(support_y: Tensor, query_y: Tensor) -> None:
     for name, labels in (("support_y", support_y), ("query_y", query_y)):
         if labels.dtype != torch.int64:
             raise RobustMetaError(f"{name} has type {labels.dtype}; labels must be integers 0 to ways-1 as torch.int64")
-    ways = int(support_y.max()) + 1
+    ways = ways_of(support_y)
     if int(support_y.min()) < 0 or int(query_y.min()) < 0 or int(query_y.max()) >= ways:
         raise RobustMetaError(
             f"labels run from {min(int(support_y.min()), int(query_y.min()))} to "

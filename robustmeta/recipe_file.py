@@ -37,13 +37,13 @@ def _checked(data: Any, source: Source) -> Recipe:
         raise source.error(("rows",), "is empty; a recipe needs at least one learner")
     if not isinstance(recipe.attacks, str | list):
         raise source.error(("attacks",), f"is {recipe.attacks!r}; it must be a suite, as quick, or a list of cards")
+    make(Training, recipe.training, source, ("training",))
     seen: set[str] = set()
     for i, row in enumerate(recipe.rows):
         at = ("rows", str(i))
         if row.name in seen:
             raise source.error(at, f"is a second row named {row.name!r}; give one of them a 'name' of its own")
         seen.add(row.name)
-        make(Training, {**recipe.training}, source, ("training",))
         make(Training, {**recipe.training, **row.training}, source, (*at, "training"))
     return recipe
 
@@ -79,11 +79,12 @@ def _text_of(wanted: str) -> tuple[str, str]:
             return path.read_text(encoding="utf-8"), str(path)
     except (OSError, UnicodeDecodeError) as error:
         raise RobustMetaError(f"cannot read the recipe {path}: {error}; give a YAML file in UTF-8") from error
-    if wanted in shipped():
-        return shipped()[wanted], f"{wanted}.yaml"
-    names = ", ".join(shipped())
+    known = shipped()
+    if wanted in known:
+        return known[wanted], f"{wanted}.yaml"
     raise RobustMetaError(
-        f"there is no recipe {wanted!r}: neither a file nor one of the package's ({names}){nearest(wanted, shipped())}"
+        f"there is no recipe {wanted!r}: neither a file nor one of the package's ({', '.join(known)})"
+        f"{nearest(wanted, known)}"
     )
 
 

@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from robustmeta.adapters.taskwise_classifier import Adapted, TaskwiseClassifier, copies, near
 from robustmeta.adapters.undisturbed import in_modes, modes_of, standing_in
 from robustmeta.attacks.isolation import drawing_from
+from robustmeta.batch import ways_of
 from robustmeta.errors import RobustMetaError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def stays_apart(learner: "TaskwiseLearner", task: Adapted, support_x: Tensor, su
     other_y = support_y[-1]
     if torch.equal(images, other_x):
         other_x, other_y = 1 - images.flip(-1), support_y[0]
-    ways = int(support_y.max()) + 1
+    ways = ways_of(support_y)
     buffers = {name: buffer.clone() for name, buffer in learner.named_buffers()}
     right_after = _logits(learner, task, images, ways, {})
     again = _logits(learner, task, images, ways, {})

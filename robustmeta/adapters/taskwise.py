@@ -11,7 +11,7 @@ from robustmeta.adapters.state import modules_in
 from robustmeta.adapters.taskwise_classifier import Adapted, TaskwiseClassifier, copies
 from robustmeta.adapters.undisturbed import StandIn, in_modes, modes_of, standing_in
 from robustmeta.attacks.isolation import drawing_from
-from robustmeta.batch import EpisodeBatch, Queries, check_support
+from robustmeta.batch import EpisodeBatch, Queries, check_support, ways_of
 from robustmeta.draws import seeds_of
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner
@@ -72,7 +72,7 @@ class TaskwiseLearner(Learner):
             tasks.append(task)
         weights = [] if self.training else copies(self.parameters())
         buffers = copies(self.buffers())
-        classifier = TaskwiseClassifier(self, tasks, int(support_y.max()) + 1, modes, weights, buffers)
+        classifier = TaskwiseClassifier(self, tasks, ways_of(support_y), modes, weights, buffers)
         classifier.inductive = self._inductive(classifier, support_x[:1].detach(), tuple(modes))
         return classifier
 

@@ -15,31 +15,34 @@ class Group(click.Group):
         """The context of the command as it was typed."""
         try:
             return super().make_context(*arguments, **more)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
         except click.UsageError as error:
-            if isinstance(error, click.exceptions.NoArgsIsHelpError):
-                raise
-            refuse(error, "robustmeta")
+            refuse(_mistake(error))
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""
         try:
             return super().invoke(context)
         except RobustMetaError as error:
-            click.echo(f"robustmeta: error: {error}", err=True)
-            sys.exit(2)
+            refuse(str(error))
         except click.UsageError as error:
-            refuse(error, context.command_path)
+            refuse(_mistake(error))
         except KeyboardInterrupt:
             click.echo("robustmeta: interrupted; the same command goes on from here", err=True)
             sys.exit(130)
 
 
-def refuse(error: click.UsageError, command: str) -> NoReturn:
-    """Say in one line what is wrong with a command, and exit."""
-    said = " ".join(error.format_message().split()).rstrip(".")
-    of = error.ctx.command_path if error.ctx else command
-    click.echo(f"robustmeta: error: {said}; `{of} --help` says what there is", err=True)
+def refuse(said: str) -> NoReturn:
+    """Say in one line what is wrong, and exit."""
+    click.echo(f"robustmeta: error: {said}", err=True)
     sys.exit(2)
+
+
+def _mistake(error: click.UsageError) -> str:
+    said = " ".join(error.format_message().split()).rstrip(".")
+    of = error.ctx.command_path if error.ctx else "robustmeta"
+    return f"{said}; `{of} --help` says what there is"
 
 
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})

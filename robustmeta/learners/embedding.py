@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from robustmeta.backbones import Backbone, Statistics, detach, select_tasks
-from robustmeta.batch import check_support
+from robustmeta.batch import check_support, ways_of
 from robustmeta.draws import Draws, seeds_of
 from robustmeta.learners.base import Classifier, Learner, freeze
 
@@ -56,7 +56,7 @@ class EmbeddingLearner(Learner):
         state, statistics = functional_call(self, weights, (self._read, support_x, support_y, draws))
         if self.training:
             self.backbone.track(statistics)
-        return EmbeddingClassifier(self, weights, statistics, state, int(support_y.max()) + 1)
+        return EmbeddingClassifier(self, weights, statistics, state, ways_of(support_y))
 
     def forward(self, verb: Callable[..., Any], *arguments: Any) -> Any:
         """`verb`, a method of this learner: what `functional_call` needs to run it with other weights."""

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from robustmeta.backbones import Backbone, Statistics, detach, join_tasks, linear, select_tasks
+from robustmeta.batch import ways_of
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import Classifier, Learner, freeze
 
@@ -87,7 +88,7 @@ def joined(
 
 def check_ways(learner: Learner, labels: Tensor, made_for: int) -> None:
     """Raise `RobustMetaError` unless labels `[T, N]` are of as many ways as the learner's head was `made_for`."""
-    ways = int(labels.max()) + 1
+    ways = ways_of(labels)
     if ways != made_for:
         raise RobustMetaError(
             f"a support of {ways} ways was given to a {type(learner).__name__} whose head has {made_for}; "

@@ -4,6 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from robustmeta.backbones import Backbone
+from robustmeta.batch import ways_of
 from robustmeta.draws import Draws
 from robustmeta.errors import RobustMetaError
 from robustmeta.learners.base import LEARNERS
@@ -40,7 +41,7 @@ class FineTune(BaseTrained):
 
     def fit(self, features: Tensor, labels: Tensor, draws: Draws) -> Heads:
         """The heads trained on supports with features `[T, N, D]` and labels `[T, N]`."""
-        start = features.new_zeros(len(features), int(labels.max()) + 1, features.shape[-1])
+        start = features.new_zeros(len(features), ways_of(labels), features.shape[-1])
         heads = Heads(start, start.sum(-1))
         return descended(heads, F.normalize(features, dim=-1), labels, self.steps, self.inner_lr, self.decay)
 

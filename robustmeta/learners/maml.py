@@ -72,7 +72,9 @@ class MAML(Learner):
         """
         check_support(support_x, support_y)
         together = self._together(support_x)
-        start = self.start_for(support_y) if self.training else freeze(self.start_for(support_y))
+        start = self.start_for(support_y)
+        if not self.training:
+            start = freeze(start)
         if together:
             spread = {name: weight.expand(len(support_x), *weight.shape) for name, weight in start.items()}
             path = self._path(spread, support_x, support_y)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from robustmeta.backbones import Backbone
+from robustmeta.batch import ways_of
 from robustmeta.learners.base import LEARNERS
 from robustmeta.learners.maml import MAML, Weights
 
@@ -51,13 +52,17 @@ class UnicornMAML(MAML):
             head.register_buffer(name, torch.zeros_like(weight))
 
     @property
+    def head(self) -> Weights:
+        """w, a row of the head, by name."""
+        return dict(self.network.linear.named_buffers(prefix="linear"))
+
+    @property
     def start(self) -> Weights:
         """The backbone's weights and a row of the head, by name."""
-        return {**super().start, **dict(self.network.linear.named_buffers(prefix="linear"))}
+        return {**super().start, **self.head}
 
     def start_for(self, labels: Tensor) -> Weights:
         """theta_0 of tasks with labels `[T, N]`: the head's row once for each of their classes."""
-        ways = int(labels.max()) + 1
-        rows = self.network.linear.named_buffers(prefix="linear")
-        head = {name: row.expand(ways, *row.shape[1:]).clone().requires_grad_() for name, row in rows}
-        return {**self.start, **head}
+        ways = ways_of(labels)
+        rows = {name: row.expand(ways, *row.shape[1:]).clone().requires_grad_() for name, row in self.head.items()}
+        return {**self.start, **rows}
