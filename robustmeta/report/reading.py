@@ -76,17 +76,21 @@ def reading(results: pd.DataFrame, setting: Setting) -> dict[str, str]:
     return said
 
 
+def trained_shares(results: pd.DataFrame) -> pd.Series:
+    """How much of its planned outer steps each row was trained for, in whole %, by label; 100 where nothing is said."""
+    rows = labelled(results).drop_duplicates("label").set_index("label")
+    if "planned_steps" not in rows.columns:
+        return pd.Series(100, rows.index)
+    return (100 * rows["train_steps"] // rows["planned_steps"]).where(rows["train_steps"] < rows["planned_steps"], 100)
+
+
 def short_of_plan(results: pd.DataFrame) -> str:
     """The rows trained for fewer outer steps than their recipe says, in words; empty where there are none."""
-    if "planned_steps" not in results.columns:
-        return ""
-    rows = labelled(results).drop_duplicates("label")
-    short = rows[rows["train_steps"] < rows["planned_steps"]]
-    shares = (100 * short["train_steps"] // short["planned_steps"]).rename("share")
+    shares = trained_shares(results)
     return "; ".join(
-        f"{'all rows' if len(group) == len(rows) else ', '.join(group['label'])} trained for {share:.0f}% of their "
+        f"{'all rows' if len(group) == len(shares) else ', '.join(group.index)} trained for {share:.0f}% of their "
         "outer steps"
-        for share, group in short.groupby(shares)
+        for share, group in shares[shares < 100].groupby(shares)
     )
 
 

@@ -5,7 +5,7 @@ from html import escape
 import pandas as pd
 
 from robustmeta.audit import Summary
-from robustmeta.report.reading import short_of_plan
+from robustmeta.report.reading import trained_shares
 from robustmeta.report.rows import labelled
 from robustmeta.report.setting import Setting, trained_elsewhere
 from robustmeta.report.standing import trusted
@@ -51,9 +51,10 @@ def _best(results: pd.DataFrame) -> str:
     best = worst.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
     clean = rows[(rows["label"] == best["label"]) & (rows["attack"] == CLEAN)].iloc[0]
     value, clean_value = (percent(row["accuracy"], row["ci95"]) for row in (best, clean))
-    short = short_of_plan(results)
-    trained = f" {short[0].upper()}{short[1:]}." if short.startswith("all rows") else ""
-    trained = trained or (" Not every row was trained to its end." if short else "")
+    shares = trained_shares(results)
+    trained = f" All rows trained for {shares.iloc[0]:.0f}% of their outer steps." if shares.max() < 100 else ""
+    if shares.nunique() > 1:
+        trained = " Not every row was trained to its end."
     among = f"The best worst case of {len(worst)} rows" if len(worst) > 1 else "Worst case"
     return (
         f'<p class="best"><span class="value">{value.partition(" ±")[0]}<span class="unit">%</span></span>'
