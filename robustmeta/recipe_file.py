@@ -1,5 +1,6 @@
 """Recipes as files: read, found by path or by name, and completed by the one they are like."""
 
+from dataclasses import asdict
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +20,7 @@ def read(text: str, name: str) -> tuple[Recipe, Source]:
     """A recipe from YAML text; `name` is what error messages call the file.
 
     `like`, which is no field of `Recipe`, names another recipe, as `find` takes it and not itself like a third, whose
-    sections stand where the text has none of its own.
+    sections stand where the text has none of its own; a row that is only a name is the other's row of that name.
 
     Raises `RobustMetaError` with the line for anything that is not a recipe.
     """
@@ -59,8 +60,18 @@ def _completed(data: dict[str, Any], source: Source) -> dict[str, Any]:
     other, lines = load_marked(text, name)
     if isinstance(other, dict) and "like" in other:
         raise source.error(("like",), f"names {name}, which is like another itself; name one that stands alone")
+    whole = _checked(other, Source(name, lines))
     own = {key: value for key, value in data.items() if key != "like"}
-    return {**_checked(other, Source(name, lines)).as_dict(), **own}
+    if isinstance(own.get("rows"), list):
+        own["rows"] = [_row_of(whole, row, source, i) for i, row in enumerate(own["rows"])]
+    return {**whole.as_dict(), **own}
+
+
+def _row_of(other: Recipe, row: object, source: Source, i: int) -> object:
+    """The `i`th row: of a name alone, that of the recipe that this one is like."""
+    if not isinstance(row, str):
+        return row
+    return asdict(guarded(partial(other.row, row), source, ("rows", str(i))))
 
 
 def find(name_or_path: str | None) -> tuple[Recipe, Source]:

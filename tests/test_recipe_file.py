@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from robustmeta.errors import RobustMetaError
-from robustmeta.recipe import Recipe
+from robustmeta.recipe import Recipe, Row
 from robustmeta.recipe_file import find, read
 from robustmeta.sections import Test
 from tests.test_recipe import TEXT
@@ -26,6 +26,20 @@ def test_a_recipe_like_another_differs_in_the_sections_it_has(recipe, tmp_path):
     assert find(str(path))[0].hash == read(f"name: mine\nlike: {path}\n", "same.yaml")[0].hash
     shipped, _ = read("like: omniglot-5w1s\nname: x\n", "x.yaml")
     assert shipped.rows == find("omniglot-5w1s")[0].rows
+
+
+def test_rows_of_the_other_recipe_are_taken_by_name(recipe, tmp_path):
+    path = tmp_path / "first.yaml"
+    path.write_text(recipe.as_yaml())
+    last, first = recipe.rows[-1], recipe.rows[0]
+    own = "{name: mine, learner: {name: r2d2}}"
+    other, _ = read(f"name: other\nlike: {path}\nrows: [{last.name}, {own}, {first.name}]\n", "other.yaml")
+    assert list(other.rows) == [last, Row({"name": "r2d2"}, name="mine"), first]
+    assert other.made_by(last) == recipe.made_by(last)
+    with pytest.raises(RobustMetaError, match=rf"x.yaml:5: rows.1: unknown row 'no-{first.name}'; did you mean"):
+        read(f"name: x\nlike: {path}\nrows:\n  - {first.name}\n  - no-{first.name}\n", "x.yaml")
+    with pytest.raises(RobustMetaError, match=r"mine.yaml:\d+: rows.0: is 'protonet'; it must be a mapping"):
+        read(TEXT[: TEXT.index("rows:")] + "rows: [protonet]\n", "mine.yaml")
 
 
 def test_a_recipe_like_none_there_is_or_like_itself_is_refused(tmp_path):
