@@ -51,9 +51,9 @@ def _best(results: pd.DataFrame) -> str:
     best = worst.sort_values("accuracy", ascending=False, kind="stable").iloc[0]
     clean = rows[(rows["label"] == best["label"]) & (rows["attack"] == CLEAN)].iloc[0]
     value, clean_value = (percent(row["accuracy"], row["ci95"]) for row in (best, clean))
-    shares = trained_shares(results)
-    trained = f" All rows trained for {shares.iloc[0]:.0f}% of their outer steps." if shares.max() < 100 else ""
-    if shares.nunique() > 1:
+    least, most = trained_shares(results).agg(["min", "max"])
+    trained = "" if least == 100 else f" All rows trained for {least:.0f}% of their outer steps."
+    if least < most:
         trained = " Not every row was trained to its end."
     among = f"The best worst case of {len(worst)} rows" if len(worst) > 1 else "Worst case"
     return (
