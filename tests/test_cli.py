@@ -300,7 +300,7 @@ def checkpoints(recipe: Path, out: Path) -> Path:
     return out / "checkpoints"
 
 
-TRANSFER = ["--attacks", "transfer-pgd-50,fgsm", "--episodes", "4", "--queries", "3"]
+TRANSFER = ["--attacks", "transfer-pgd-50", "--attacks", "fgsm", "--episodes", "4", "--queries", "3"]
 
 
 def test_a_transfer_comes_from_the_twin_and_from_no_other(recipe, tmp_path):

@@ -12,7 +12,9 @@ from robustmeta.cli.running import command_line, show
 
 @main.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--attacks", help="A suite, or cards with commas between [default: standard].")
+@click.option(
+    "--attacks", multiple=True, help="A suite, or cards with commas between; repeatable [default: standard]."
+)
 @click.option("--episodes", type=int, help="Test episodes [default: 600].")
 @click.option("--shots", type=int, help="Support images a class [default: as in training].")
 @click.option("--queries", type=int, help="Query images a class [default: 15].")
@@ -31,7 +33,7 @@ from robustmeta.cli.running import command_line, show
 @audit_options
 @machine_options
 def evaluate(
-    checkpoint: Path, attacks: str | None, eps: float | None, norm: str | None, out: Path | None, twin: Path | None,
+    checkpoint: Path, attacks: tuple[str, ...], eps: float | None, norm: str | None, out: Path | None, twin: Path | None,
     audit: str, strict: bool, device: str, threads: int | None, data_root: Path | None, **test: Any,
 ) -> None:  # fmt: skip
     """Attack the trained learner of CHECKPOINT and print its row of the table.
@@ -43,7 +45,8 @@ def evaluate(
     from robustmeta.ranks import joined
 
     test = {name: value for name, value in test.items() if value is not None}
-    wanted = [name.strip() for name in attacks.split(",")] if attacks and "," in attacks else attacks
+    named = [name.strip() for each in attacks for name in each.split(",")]
+    wanted = named if len(named) > 1 else next(iter(named), None)
     with joined(device) as (ranks, own):
         report = evaluate_checkpoint(
             checkpoint, wanted, test, eps=eps, norm=norm, out=out, twin=twin,
