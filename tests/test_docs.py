@@ -76,7 +76,7 @@ def test_a_command_has_options_that_there_are_and_names_what_there_is(page, line
         if "checkpoint" in named:
             assert open_model(named["checkpoint"])
         if given.get("attacks"):
-            assert resolve(given["attacks"].split(","))
+            assert resolve([name for each in given["attacks"] for name in each.split(",")])
         if given.get("dataset"):
             assert DATASETS[given["dataset"]["name"]]
 
