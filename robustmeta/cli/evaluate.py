@@ -12,9 +12,7 @@ from robustmeta.cli.running import command_line, show
 
 @main.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option(
-    "--attacks", multiple=True, help="A suite, or cards with commas between; repeatable [default: standard]."
-)
+@click.option("--attacks", multiple=True, help="A suite, or cards with commas between; repeatable [default: standard].")
 @click.option("--episodes", type=int, help="Test episodes [default: 600].")
 @click.option("--shots", type=int, help="Support images a class [default: as in training].")
 @click.option("--queries", type=int, help="Query images a class [default: 15].")
@@ -33,8 +31,8 @@ from robustmeta.cli.running import command_line, show
 @audit_options
 @machine_options
 def evaluate(
-    checkpoint: Path, attacks: tuple[str, ...], eps: float | None, norm: str | None, out: Path | None, twin: Path | None,
-    audit: str, strict: bool, device: str, threads: int | None, data_root: Path | None, **test: Any,
+    checkpoint: Path, attacks: tuple[str, ...], eps: float | None, norm: str | None, out: Path | None,
+    twin: Path | None, audit: str, strict: bool, device: str, threads: int | None, data_root: Path | None, **test: Any,
 ) -> None:  # fmt: skip
     """Attack the trained learner of CHECKPOINT and print its row of the table.
 
