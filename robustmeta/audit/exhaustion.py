@@ -1,4 +1,4 @@
-"""S04, S06, S13, S14: whether attacks with gradients are at their end."""
+"""S04, S06, S13, S14, S17: whether attacks with gradients are at their end."""
 
 from collections.abc import Iterator
 
@@ -18,6 +18,9 @@ POINT = 0.01
 
 RESTARTS = 5
 
+FOUND, MUCH_FOUND = 0.01, 0.05
+"""Share of queries that more work than the suite's may fool besides: as of steps, and as of losses that disagree."""
+
 UNDEFENDED = 0.1
 """Accuracy above which an undefended learner shows that the attack or the budget is too weak to tell."""
 
@@ -29,16 +32,25 @@ LOST, MANY_LOST = 0.01, 0.1
 
 
 def exhausted(inquiry: Inquiry) -> Iterator[Finding]:
-    """S04, S06: twice the steps, or more restarts, take more accuracy away, so attacks had not come to their end."""
-    once = inquiry.trial.with_gradients(inquiry.reference())
-    longer = inquiry.trial.with_gradients(inquiry.reference(steps=2 * STEPS))
-    often = inquiry.trial.with_gradients(inquiry.reference(restarts=RESTARTS))
+    """S04, S06, S17: more steps or restarts take accuracy away, from the reference attack or from the suite."""
+    trial = inquiry.trial
+    for attack in inquiry.attacks.values():
+        if not hasattr(attack, "scaled"):  # the others have been run, at fractions of eps too
+            trial.with_gradients(attack)
+    suite = trial.fooled
+    once = trial.with_gradients(inquiry.reference())
+    longer = trial.with_gradients(inquiry.reference(steps=2 * STEPS))
+    often = trial.with_gradients(inquiry.reference(restarts=RESTARTS))
     if once is None or longer is None or often is None:
         return
     before, after, last = accuracy(once), accuracy(longer), accuracy(often)
     text = f"accuracy {before:.3f} after {STEPS} steps"
     yield graded("S04", "", before - after, f"{text}, {after:.3f} after {2 * STEPS}", warn=POINT)
     yield graded("S06", "", before - last, f"{text} from one start, {last:.3f} from {RESTARTS}", warn=POINT)
+    if inquiry.attacks:
+        found = int((trial.fooled & ~suite).sum())
+        what = f"queries fooled by {STEPS} or {2 * STEPS} steps, or {RESTARTS} starts, that the suite did not fool"
+        yield counted("S17", "", found, suite.numel(), what, warn=FOUND, fail=MUCH_FOUND)
 
 
 def undefended_falls(inquiry: Inquiry) -> Iterator[Finding]:

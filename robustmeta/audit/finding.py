@@ -34,6 +34,7 @@ CODES: dict[str, str] = {
     "S12": "white box beats transfer",
     "S13": "undefended learners fall",
     "S14": "planted examples found",
+    "S17": "suite left little to find",
     "R01": "better than guessing",
     "R02": "no random draws",
 }

@@ -18,7 +18,7 @@ AUDITED = 5
 FULL = {
     "S01": sweep.full_range,
     "S02": sweep.monotone,
-    "S04": exhaustion.exhausted,  # and S06
+    "S04": exhaustion.exhausted,  # and S06 and S17
     "S09": rivals.noise,
     "S10": rivals.black_box,
     "S12": rivals.transfer,

@@ -17,7 +17,7 @@ from robustmeta.evaluation import evaluate
 from robustmeta.learners import Classifier, Learner
 
 THREAT = Threat("Linf", 0.05)
-ON_DEMAND = ("S01", "S02", "S04", "S06", "S09", "S10", "S12", "S13", "S14")
+ON_DEMAND = ("S01", "S02", "S04", "S06", "S09", "S10", "S12", "S13", "S14", "S17")
 ATTACKS = {"pgd": PGD(0.05, steps=5), "margin": PGD(0.05, steps=5, loss="margin")}
 
 
@@ -344,7 +344,8 @@ def brief(monkeypatch) -> None:
 
 @pytest.mark.parametrize("name", ["protonet", "maml-aq"])
 def test_honest_learners_raise_no_failure_in_the_full_audit(honest, episodes, brief, name) -> None:
-    table = evaluate(honest(name), episodes(), ATTACKS, 2, twin=honest(), audit="full")
+    strong = {"pgd": PGD(0.05, steps=20), "margin": PGD(0.05, steps=100, loss="margin", restarts=5)}
+    table = evaluate(honest(name), episodes(), strong, 2, twin=honest(), audit="full")
     assert not fails(table)
     control = {"S13"} if "aq" in name else set()  # which is for undefended learners
     assert {found.code for found in table.attrs["findings"]} >= set(ON_DEMAND) - control
@@ -360,3 +361,19 @@ def test_gradients_that_mislead_are_caught_in_the_full_audit_too(honest, episode
     table = evaluate(Faking(honest(), Reversed), episodes(), {"pgd": PGD(0.3, steps=5)}, 2, audit="full")
     codes = ("S01", "S09", "S10", "S14")
     assert {code: verdict(table, code) for code in codes} == dict.fromkeys(codes, "fail")
+
+
+@pytest.mark.parametrize("scales", [True, False])
+def test_a_suite_too_weak_for_its_learner_is_caught_in_the_full_audit(honest, episodes, brief, scales) -> None:
+    class Short(Own):
+        """A sound attack whose steps end long before the budget does."""
+
+        def __call__(self, classifier, images, labels, seeds=None):
+            return PGD(0.05, steps=2, step_size=0.002, random_start=False)(classifier, images, labels, seeds)
+
+        scaled = Own.scaled if scales else property()
+
+    table = evaluate(honest(), episodes(), {"own": Short()}, 2, audit="full")
+    assert verdict(table, "S17", "own") == "fail"
+    strong = {"own": Short(), "margin": PGD(0.05, steps=100, loss="margin", restarts=5)}
+    assert verdict(evaluate(honest(), episodes(), strong, 2, audit="full"), "S17") != "fail"
