@@ -1,5 +1,6 @@
 """The checks on demand: a few episodes attacked in ways that show whether an attack was at its end."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,8 +12,8 @@ from robustmeta.audit.trial import Trial
 from robustmeta.episodes import Episodes
 from robustmeta.learners.base import Learner
 
-AUDITED = 5
-"""Episodes of the full audit: 375 queries of the usual tasks, so that a point of accuracy is about four of them."""
+AUDITED = 375
+"""Queries of the full audit, in whole episodes: 5 of the usual tasks. A point of accuracy is about four of them."""
 
 # What gradients find comes first, and then what is held against it.
 FULL = {
@@ -37,15 +38,16 @@ def full_audit(
     seed: int = 0,
     report: Callable[[str], None] | None = None,
 ) -> list[Finding]:
-    """What the checks on demand say of a learner on the first `AUDITED` episodes, in the order of `CODES`.
+    """What the checks on demand say of a learner on its first episodes, in the order of `CODES`.
 
     attacks: those of the evaluation, by name; the ones on queries that use gradients are looked at. twin: the
     undefended learner, for transfer. seed: of the attacks' random streams. report: called with each check's code
     before it runs.
     A check that needs what is not there, as a twin, says nothing.
     """
-    trial = Trial(learner, tasks, AUDITED, seed)
-    other = Trial(twin, tasks, AUDITED, seed) if twin is not None else None
+    episodes = math.ceil(AUDITED / (tasks.ways * tasks.queries))
+    trial = Trial(learner, tasks, episodes, seed)
+    other = Trial(twin, tasks, episodes, seed) if twin is not None else None
     gradients = {name: attack for name, attack in attacks.items() if _with_gradients(attack)}
     inquiry = Inquiry(trial, other, gradients, threat, tasks.ways, learner.defense)
     found: list[Finding] = []

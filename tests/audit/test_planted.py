@@ -335,7 +335,7 @@ def test_honest_learners_raise_no_failure(honest, episodes, name, norm) -> None:
 def brief(monkeypatch) -> None:
     """A full audit of two episodes and fewer steps and queries."""
     fewer = {
-        "full.AUDITED": 2, "inquiry.STEPS": 8, "rivals.QUERIES": 40, "rivals.NOISES": 20, "sweep.FAR": 40,
+        "full.AUDITED": 18, "inquiry.STEPS": 8, "rivals.QUERIES": 40, "rivals.NOISES": 20, "sweep.FAR": 40,
         "exhaustion.CORNERS": 16,
     }  # fmt: skip
     for name, value in fewer.items():
