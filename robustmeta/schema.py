@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from fractions import Fraction
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from robustmeta.errors import RobustMetaError, nearest
 from robustmeta.marked_yaml import Path, located
@@ -62,8 +62,14 @@ def arguments(
     that is missing, and a value of another type.
     """
     takes = inspect.signature(call).parameters.items()
-    known = {name: p for name, p in takes if p.kind is not p.VAR_KEYWORD and name not in given}
-    hints = get_type_hints(call.__init__ if inspect.isclass(call) else call)
+    known = {name: p for name, p in takes if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL) and name not in given}
+    try:
+        hints = get_type_hints(call.__init__ if inspect.isclass(call) else call)
+    except NameError as error:
+        problem = (
+            f"an annotation of {call.__qualname__} cannot be read, as {error}; import it there, and not for checks only"
+        )
+        raise source.error(path, problem) from error
     for key in data:
         if key not in known:
             raise source.error((*path, key), unknown_key(key, known))
@@ -88,12 +94,17 @@ def convert(hint: Any, value: object, source: Source, path: Path) -> Any:
     if is_dataclass(hint) and isinstance(hint, type):
         return make(hint, value, source, path)
     if get_origin(hint) in (Union, UnionType):
-        options = [option for option in get_args(hint) if option is not type(None)]
-        return None if value is None else convert(options[0], value, source, path)
-    if get_origin(hint) is tuple:
+        return _first_of([option for option in get_args(hint) if option is not type(None)], value, source, path)
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise source.error(path, f"is {_shown(value)}; it must be one of {', '.join(map(str, get_args(hint)))}")
+        return value
+    if get_origin(hint) in (tuple, list):
         if not isinstance(value, list | tuple):
             raise source.error(path, f"is {_shown(value)}; it must be a list")
-        return tuple(convert(get_args(hint)[0], item, source, (*path, str(i))) for i, item in enumerate(value))
+        return get_origin(hint)(
+            convert(get_args(hint)[0], item, source, (*path, str(i))) for i, item in enumerate(value)
+        )
     if get_origin(hint) is dict:
         if not isinstance(value, Mapping):
             raise source.error(path, f"is {_shown(value)}; it must be a mapping")
@@ -105,10 +116,24 @@ def convert(hint: Any, value: object, source: Source, path: Path) -> Any:
             raise source.error(path, f"is {_shown(value)}; it must be a number, as 0.1 or 8/255") from None
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if not isinstance(hint, type):  # of a kind that no file can hold, as a function's
+        return value
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
         raise source.error(path, f"is {_shown(value)}; it must be {names.get(hint, hint)}")
     return value
+
+
+def _first_of(options: list[Any], value: object, source: Source, path: Path) -> Any:
+    """`value` as the first of several annotations that it fits; None is None."""
+    if value is None:
+        return None
+    for option in options[:-1]:
+        try:
+            return convert(option, value, source, path)
+        except RobustMetaError:
+            continue
+    return convert(options[-1], value, source, path)
 
 
 def unknown_key(key: str, known: Any) -> str:

@@ -1,7 +1,8 @@
 """Plain data into dataclasses and arguments, and the line of every kind of mistake."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -126,6 +127,37 @@ def test_wrong_arguments(data, problem):
     with pytest.raises(RobustMetaError) as caught:
         arguments(drive, data, SOURCE, ("a",), given=("engine",))
     assert str(caught.value) == f"car.yaml:7: {problem}"
+
+
+def test_annotations_that_learners_of_ones_own_have():
+    def own(
+        *layers: int,
+        scales: list[float],
+        mode: Literal["a", "b"] = "a",
+        head: int | str = 1,
+        act: Callable[[], int] = int,
+    ) -> None: ...
+
+    data = {"scales": [1, "1/2"], "mode": "b", "head": "linear", "act": "relu"}
+    assert arguments(own, data, SOURCE, ("a",)) == {**data, "scales": [1.0, 0.5]}
+    assert arguments(own, {"scales": (), "head": 3}, SOURCE, ("a",)) == {"scales": [], "head": 3}
+    for wrong, problem in (
+        ({"scales": 1}, "a.scales: is 1; it must be a list"),
+        ({"scales": ["x"]}, "a.scales.0: is 'x'; it must be a number"),
+        ({"scales": [], "mode": "c"}, "a.mode: is 'c'; it must be one of a, b"),
+        ({"scales": [], "layers": 1}, "a.layers: is not a setting here"),
+        ({"scales": [], "head": [1]}, "a.head: is [1]; it must be text"),
+    ):
+        with pytest.raises(RobustMetaError) as caught:
+            arguments(own, wrong, SOURCE, ("a",))
+        assert str(caught.value).startswith(f"car.yaml:7: {problem}")
+
+
+def test_an_annotation_that_cannot_be_read_is_one_line():
+    def own(size: "Missing"): ...  # noqa: F821
+
+    with pytest.raises(RobustMetaError, match=r"car.yaml:7: a: an annotation of .*own cannot be read, as name"):
+        arguments(own, {}, SOURCE, ("a",))
 
 
 def test_a_callable_without_settings_says_so():
