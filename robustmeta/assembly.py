@@ -85,7 +85,7 @@ def curve_attacks(recipe: Recipe, source: Source, channels: int) -> dict[str, At
     """
     found = _followed(recipe, recipe.curve.attack, source, ("curve", "attack"), channels)
     norm = recipe.threat.norm
-    threats = {f"{eps:g}": guarded(partial(Threat, norm, eps), source, ("curve", "eps")) for eps in recipe.curve.eps}
+    threats = {f"{eps:g}": guarded(partial(Threat, norm, eps), source, ("curve", "eps")) for eps in recipe.curve_eps}
     return {eps: guarded(partial(found.build, threat), source, ("curve", "attack")) for eps, threat in threats.items()}
 
 

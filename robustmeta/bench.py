@@ -95,7 +95,7 @@ def _report(jobs: Sequence[tuple[Job, Measured]]) -> Report:
         about = {**about_row(job.recipe, job.row, found.trained), "audit": job.audit}
         who = {key: about[key] for key in ("row", "learner", "defense")}
         targets = {name: card.target for name, card in found.cards.items()}
-        eps_of = {f"{eps:g}": eps for eps in job.recipe.curve.eps} if found.curve.right else {}
+        eps_of = {f"{eps:g}": eps for eps in job.recipe.curve_eps} if found.curve.right else {}
         rows = [result_rows(found.attacked, job.recipe.threat, about, found.cards, found.findings, targets)]
         if job.recipe.certify and found.certified.right:
             certified = certified_rows(found.certified, job.recipe.certify, about)

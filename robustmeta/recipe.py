@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -15,6 +16,9 @@ from robustmeta.report.setting import written_eps
 from robustmeta.schema import Source, make
 from robustmeta.sections import Certify, Curve, Steps, Test
 from robustmeta.training import Training
+
+SPREAD = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+"""Multiples of the threat's eps that a curve is drawn over where the recipe names none."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -138,9 +142,28 @@ class Recipe:
         return f"{task}, {threat}: {', '.join(row.name for row in self.rows)}"
 
     def seeded(self, seed: int) -> "Recipe":
-        """The same recipe with every row trained from `seed`."""
+        """The same recipe with every row trained from `seed`.
+
+        Raises `RobustMetaError` where rows that differ in nothing but their seeds would become one.
+        """
         rows = tuple(replace(row, training={k: v for k, v in row.training.items() if k != "seed"}) for row in self.rows)
-        return replace(self, training={**self.training, "seed": seed}, rows=rows)
+        made = replace(self, training={**self.training, "seed": seed}, rows=rows)
+        first: dict[str, str] = {}
+        for row in rows:
+            same = first.setdefault(json.dumps(made.made_by(row), sort_keys=True), row.name)
+            if same != row.name:
+                raise RobustMetaError(
+                    f"{same} and {row.name} of {self.name} differ in nothing but their seeds, of which --seed {seed} "
+                    "would make one; leave it out, or take a recipe whose rows have none of their own"
+                )
+        return made
+
+    @property
+    def curve_eps(self) -> tuple[float, ...]:
+        """The eps of the curve; where it names none, from 0 to twice the threat's, as far as pixels go."""
+        largest = 1.0 if self.threat.norm == "Linf" else math.inf
+        spread = dict.fromkeys(round(share * self.threat.eps, 12) for share in SPREAD)
+        return self.curve.eps or tuple(eps for eps in spread if eps <= largest)
 
     def row(self, name: str) -> Row:
         """The row of a name; raises `RobustMetaError` with the nearest one if there is none."""

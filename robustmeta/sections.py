@@ -39,11 +39,17 @@ class Test:
 
 @dataclass(frozen=True)
 class Curve:
-    """Accuracy against eps: one attack at each of `eps` (in [0, 1] pixel units), on the first `episodes`."""
+    """Accuracy against eps: one attack at each of `eps` (in [0, 1] pixel units), on the first `episodes`.
+
+    Without `eps`, up to twice the recipe's (`Recipe.curve_eps`).
+    """
 
     attack: str = "pgd-20-margin"
-    eps: tuple[float, ...] = (0.0, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2)
+    eps: tuple[float, ...] = ()
     episodes: int = 50
+
+    def __post_init__(self) -> None:
+        _enough(self.episodes)
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,10 @@ class Certify(Smoothing):
     """Certified accuracy by randomized smoothing, on the first `episodes`; the other settings are `Smoothing`'s."""
 
     episodes: int = 50
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _enough(self.episodes)
 
 
 @dataclass(frozen=True)

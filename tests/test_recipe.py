@@ -86,6 +86,32 @@ def test_a_seed_from_outside_overrules_every_row(recipe):
     assert seeded.hash != recipe.hash
 
 
+def test_a_seed_from_outside_does_not_make_copies_of_rows(recipe):
+    own = replace(recipe.rows[0], name="again", training={**recipe.rows[0].training, "seed": 1})
+    with pytest.raises(RobustMetaError, match=r"maml-natural and again of mine differ in nothing but their seeds"):
+        replace(recipe, rows=(*recipe.rows, own)).seeded(7)
+
+
+@pytest.mark.parametrize(
+    ("threat", "eps"),
+    [
+        (Threat("Linf", 0.1), (0, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2)),
+        (Threat("L2", 2.0), (0, 0.5, 1, 1.5, 2, 3, 4)),
+        (Threat("Linf", 0.6), (0, 0.15, 0.3, 0.45, 0.6, 0.9)),
+    ],
+)
+def test_a_curve_without_eps_is_drawn_round_that_of_the_threat(recipe, threat, eps):
+    assert replace(recipe, threat=threat, curve=Curve()).curve_eps == eps
+    assert replace(recipe, threat=threat).curve_eps == recipe.curve.eps
+
+
+@pytest.mark.parametrize("section", ["curve", "certify", "steps"])
+def test_no_section_is_measured_on_too_few_episodes(section):
+    text = "".join(line for line in TEXT.splitlines(True) if not line.startswith("curve"))
+    with pytest.raises(RobustMetaError, match=rf"mine.yaml:\d+: {section}: episodes is 0; an interval"):
+        read(f"{text}{section}: {{episodes: 0}}\n", "mine.yaml")
+
+
 def test_the_yaml_reads_back_to_the_same_recipe_with_the_same_hash(recipe):
     again, _ = read(recipe.as_yaml(), "again.yaml")
     assert again == recipe

@@ -37,7 +37,7 @@ def differences(results: pd.DataFrame, episodes: pd.DataFrame) -> pd.DataFrame:
             seeds = [seed for seed in rows["train_seed"] if seed in set(reference["train_seed"])]
             if seeds:
                 gains = _against(episodes, _of(rows, seeds), _of(reference, seeds))
-                found[str(variant)] = {"minus": str(first.iloc[0]), "seeds": str(len(seeds)), **gains}
+                found[str(variant)] = {"minus": str(first.iloc[0]), "seeds": str(len(set(seeds))), **gains}
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("row")
 
 
