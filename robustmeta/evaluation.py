@@ -42,9 +42,11 @@ def evaluate(
     default Linf, eps 0.1; attacks of your own bring theirs. The attacks' random streams hang on the seed of `tasks`.
     twin: the undefended learner of the same backbone, for attacks by transfer. audit: `always`, the checks that are
     nearly free, or `full`, all of them (see docs/audit.md).
+    The learner is left in evaluation mode.
     Returns a row an attack with 95% intervals over episodes (see `result_rows`); `flags` name the checks that warn or
     fail, and `.attrs["findings"]` holds what all of them found.
-    Raises `RobustMetaError` for an unknown attack, attacks of different threats, or fewer than 2 episodes.
+    Raises `RobustMetaError` for an unknown attack, attacks without a threat or of different ones, or fewer than 2
+    episodes.
     """
     if episodes < 2:
         raise RobustMetaError(f"{episodes} episodes were asked for; an interval needs at least 2")
@@ -171,6 +173,9 @@ def about_learner(learner: Learner, tasks: Episodes, suite: Suite | None) -> dic
 
 
 def _shared_threat(attacks: Mapping[str, Attack | SupportAttack], wanted: Threat | None) -> Threat:
+    for name, attack in attacks.items():
+        if not isinstance(getattr(attack, "threat", None), Threat):
+            raise RobustMetaError(f"the attack {name!r} is {attack!r}; it must be one that has a threat, as PGD(0.1)")
     threats = {name: attack.threat for name, attack in attacks.items()}
     shared = wanted or next(iter(threats.values()), Threat())
     for name, threat in threats.items():

@@ -105,6 +105,8 @@ def test_attacks_of_ones_own_bring_their_threat_into_the_table(learner, episodes
         evaluate(made, episodes(), {"mine": mine, "yours": FGSM(0.03)}, 2)
     with pytest.raises(RobustMetaError, match=r"'mine' is held to Linf eps 0.02, the evaluation to L2 eps 0.02"):
         evaluate(made, episodes(), {"mine": mine}, 2, threat=Threat("L2", 0.02))
+    with pytest.raises(RobustMetaError, match=r"'mine' is <function .*; it must be one that has a threat"):
+        evaluate(made, episodes(), {"mine": lambda classifier, images, labels, seeds=None: images}, 2)
 
 
 def test_what_cannot_be_evaluated_is_refused(learner, episodes) -> None:

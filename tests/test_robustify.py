@@ -130,6 +130,37 @@ def test_functions_that_cannot_train_are_told_of(batch, functions, words) -> Non
     NET.zero_grad()
 
 
+HIDDEN = {"encoder": NET}
+
+
+def by_helper(x):
+    return HIDDEN["encoder"](x)
+
+
+def test_functions_whose_parameters_are_out_of_sight_are_told_of(batch) -> None:
+    hidden = {"adapt": lambda x, y: None, "logits": lambda s, x: by_helper(x), "attack": "fgsm"}
+    with pytest.raises(RobustMetaError, match="give as module= whatever holds the parameters that logits uses"):
+        robustify(**hidden).train().loss(batch)
+    robustify(**hidden, module=NET).train().loss(batch)
+
+
+def test_the_modules_of_an_object_are_found_by_its_methods(batch) -> None:
+    class Trainer:
+        def __init__(self) -> None:
+            self.net = plain.network()
+
+        def adapt(self, x, y) -> None: ...
+
+        def logits(self, state, x):
+            return self.net(x)
+
+    trainer = Trainer()
+    robust = robustify(adapt=trainer.adapt, logits=trainer.logits, attack="fgsm")
+    assert {id(each) for each in robust.parameters()} >= {id(each) for each in trainer.net.parameters()}
+    robust.loss(batch).backward()
+    assert all(each.grad is not None for each in trainer.net.parameters())
+
+
 def test_a_model_that_detaches_is_told_of(batch) -> None:
     robust = robustify(Detaching(), attack="fgsm")
     with pytest.raises(RobustMetaError, match="reaches none of the 2 parameters of EasyFSL: adapt or logits detaches"):

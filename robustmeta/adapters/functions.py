@@ -17,7 +17,8 @@ class Functions(TaskwiseLearner):
     adapt: support `[N, C, H, W]` and labels `[N]` to a state of any kind: tensors, modules, numbers, and tuples, lists,
     dicts or plain objects of them. logits: that state and queries `[Q, C, H, W]` to logits `[Q, ways]`.
     module: what holds the parameters, so that they train and its modes and buffers are looked after; by default the
-    modules that the functions see: those they are methods of, close over, or name among their globals.
+    modules that the functions see: those they are methods of, or that the object has whose methods they are, that they
+    close over, or name among their globals.
 
     While the functions run, `module` may hold copies of its weights and buffers: they are to read them from it each
     time, not to keep them elsewhere. Queries move no buffer, so that the running statistics of BatchNorm come from the
@@ -69,7 +70,8 @@ def modules_seen(*functions: Callable[..., Any]) -> list[nn.Module]:
 def _seen(function: Any) -> list[Any]:
     if isinstance(function, partial):
         return [*_seen(function.func), *function.args, *function.keywords.values()]
-    things = [function, getattr(function, "__self__", None)]
+    of = getattr(function, "__self__", None)
+    things = [function, of, *([] if isinstance(of, nn.Module) else getattr(of, "__dict__", {}).values())]
     if inspect.isfunction(function) or inspect.ismethod(function):
         scope = inspect.getclosurevars(function)
         things += [*scope.nonlocals.values(), *scope.globals.values(), *(function.__defaults__ or ())]

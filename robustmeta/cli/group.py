@@ -29,7 +29,8 @@ class Group(click.Group):
         except click.UsageError as error:
             refuse(_mistake(error))
         except KeyboardInterrupt:
-            click.echo("robustmeta: interrupted; the same command goes on from here", err=True)
+            goes_on = "; the same command goes on from here" * (context.invoked_subcommand in ("bench", "train"))
+            click.echo(f"robustmeta: interrupted{goes_on}", err=True)
             sys.exit(130)
 
 

@@ -17,7 +17,7 @@ class Number(click.ParamType):
         """The number as a float."""
         try:
             return float(Fraction(str(value)))
-        except (ValueError, ZeroDivisionError):
+        except (ValueError, ZeroDivisionError, OverflowError):
             self.fail(f"{value!r} is not a number, as 0.1 or 8/255", param, context)
 
 

@@ -31,9 +31,14 @@ def worker_count(threads: int | None, device: str) -> int:
 
 def command_line() -> str:
     """The shell line that this process was started by."""
-    command = shlex.join(["robustmeta", *sys.argv[1:]])
+    started = Path(sys.argv[0])
+    installed = started.name in ("robustmeta", "__main__.py", "")
+    run = "robustmeta" if installed else str(started)  # a script of one's own, which registers what the recipe names
+    command = shlex.join([run, *sys.argv[1:]])
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    return command if processes == 1 else f"torchrun --nproc-per-node {processes} -m {command}"
+    if processes == 1:
+        return command if installed else f"python {command}"
+    return f"torchrun --nproc-per-node {processes} {'-m ' * installed}{command}"
 
 
 def say(ranks: Any, line: str, err: bool = False) -> None:

@@ -32,9 +32,9 @@ def folder(
     on white, and photographs turned upright as they say.
     shares: of the classes that train, val and test take where no folders of these names divide them, by default
     0.64, 0.16 and 0.2: classes are put in the order of the SHA-256 of their names and cut at these shares, so that
-    whose they are hangs on the names alone. Classes and files are in the order of their names; hidden ones, and files
-    that do not end in .png, .jpg or the like, are passed over, as is `__MACOSX`. A process reads the images
-    once: start it anew when they change.
+    whose they are hangs on the names of all of them: a class that comes or goes may move others to another split.
+    Classes and files are in the order of their names; hidden ones, and files that do not end in .png, .jpg or the
+    like, are passed over, as is `__MACOSX`. A process reads the images once: start it anew when they change.
 
     Raises `RobustMetaError` for a folder that is not there or not so laid out, as with splits of other names beside
     these, a class in two splits or without images,
