@@ -56,10 +56,18 @@ def curves(
             if len(groups) > 1:
                 axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2, frameon=False, fontsize=7)
         if len(groups) == 1:
-            handles, names = figure.axes[0].get_legend_handles_labels()
-            columns_of = min(4, rows["learner"].nunique() + 1)  # a learner a column, where all have as many defenses
-            figure.legend(handles, names, loc="outside lower center", ncols=columns_of, frameon=False, handlelength=3)
+            _legend(figure, min(4, rows["learner"].nunique() + 1))  # a learner a column, if all have as many defenses
     return figure
+
+
+def _legend(figure: "Figure", columns: int) -> None:
+    """The legend of all panels below them, in at most so many columns as are no wider than the figure."""
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    for ncols in range(columns, 0, -1):
+        made = figure.legend(handles, names, loc="outside lower center", ncols=ncols, frameon=False, handlelength=3)
+        if ncols == 1 or made.get_window_extent().width <= figure.bbox.width:
+            return
+        made.remove()
 
 
 def _lines(axes: "Axes", panel: pd.DataFrame, x: str) -> None:

@@ -99,7 +99,9 @@ def _frame(axes: "Axes", points: pd.DataFrame, setting: Setting) -> None:
     margin = max(1.0, 0.12 * (high - low))
     axes.set_xlim(max(0, low - margin), min(100, high + margin) + 0.02 * (high - low))
     top = min(100, (points["y"] + points["high"]).max() * 1.12 + 4)
-    axes.set_ylim(-0.07 * top, top)  # room for labels below points at 0
+    lowest = (points["y"] - points["high"]).min()
+    # From 0, with room for labels below points there; but points that all lie high are looked at near by.
+    axes.set_ylim(lowest - 0.2 * (top - lowest) if lowest > top / 2 else -0.07 * top, top)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(7, steps=[1, 2, 5, 10]))
     axes.set_yticks([tick for tick in axes.get_yticks() if 0 <= tick <= top])

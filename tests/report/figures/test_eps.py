@@ -135,3 +135,13 @@ def test_many_defenses_have_a_panel_a_learner_and_colours_of_their_own(draw, cur
     assert [len(looks(axes)) for axes in figure.axes] == [15, 15]
     assert len(set(looks(figure.axes[0]))) == 15
     assert looks(figure.axes[0]) == looks(figure.axes[1])
+
+
+def test_a_legend_is_no_wider_than_the_figure(draw, curve):
+    long = many(curve, 4, 1).replace({"learner": {f"l{i}": f"a learner of a long name, {i}" for i in range(4)}})
+    figure = draw(long)
+    (legend,) = figure.legends
+    assert len(legend.get_texts()) == 6
+    figure.draw_without_rendering()
+    box = legend.get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.width

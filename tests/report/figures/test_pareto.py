@@ -124,3 +124,14 @@ def test_more_learners_than_colours_are_parted_and_the_others_stay_grey(results)
 def test_without_a_worst_case_there_is_nothing_to_draw(results) -> None:
     with pytest.raises(RobustMetaError, match="no rows"):
         drawn(results[results["attack"] == "clean"])
+
+
+def test_points_that_all_lie_high_are_looked_at_near_by(results) -> None:
+    (axes,) = drawn(results).figure.axes
+    assert axes.get_ylim()[0] < 0
+    high = results.assign(accuracy=0.9 + 0.05 * results["accuracy"], ci95=0.01)
+    (axes,) = drawn(high).figure.axes
+    bottom, top = axes.get_ylim()
+    ys = [y for _, y in points_of(axes)]
+    assert 50 < bottom < min(ys) - 1
+    assert max(ys) + 1 < top <= 100
