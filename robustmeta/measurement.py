@@ -1,7 +1,9 @@
 """A row of a recipe, measured: attacked, followed along eps, audited; each goes on from where a killed run left it."""
 
 import hashlib
+import inspect
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -189,9 +191,22 @@ def _kept(
     return job.out / "progress" / name
 
 
+def _own_source(kind: type) -> str:
+    """The source of the file that a class of one's own is from; empty for what ships, whose version tells."""
+    if kind.__module__.partition(".")[0] in ("robustmeta", "torch", "torchattacks"):
+        return ""
+    try:
+        return inspect.getsource(sys.modules[kind.__module__])
+    except (OSError, TypeError, KeyError):  # as of a class made in a session
+        return ""
+
+
 def _digest(attacks: Attacks, learners: Sequence[Learner | None], settings: Mapping[str, Any]) -> str:
-    """Eight digits that change with any weight, setting or version, so that no stale outcome is gone on with."""
+    """Eight digits that change with any weight, setting, version or own code, so that no stale outcome is gone on with."""
     seen = hashlib.sha256(repr((attacks, settings, versions())).encode())
+    parts = [*attacks.values(), *(module for learner in filter(None, learners) for module in learner.modules())]
+    for source in sorted({_own_source(type(part)) for part in parts}):
+        seen.update(source.encode())
     for learner in filter(None, learners):
         for name, weight in learner.state_dict().items():
             seen.update(name.encode() + weight.cpu().numpy().tobytes())

@@ -1,5 +1,7 @@
 """What is kept of a row's measurement, and what is said of attacks that no table shows."""
 
+import importlib
+import linecache
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -232,3 +234,18 @@ def test_a_perturbation_of_weights_has_one_name(jobs) -> None:
     recipe, _ = read(TEXT.replace("{name: aq, attack: pgd-3}", "{name: awp, attack: pgd-3}"), "tiny.yaml")
     listed, _ = read(TEXT.replace("{name: aq, attack: pgd-3}", "[{name: aq, attack: pgd-3}, {name: awp}]"), "tiny.yaml")
     assert {about_row(each, each.rows[1])["defense"] for each in (recipe, listed)} == {"aq+awp"}
+
+
+def test_what_is_kept_hangs_on_code_of_ones_own(tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    code = "import torch.nn as nn\nclass Own(nn.Module):\n    scale = {}\n"
+
+    def digest(scale: int) -> str:
+        (tmp_path / "code_of_my_own.py").write_text(code.format(scale))
+        sys.modules.pop("code_of_my_own", None)
+        importlib.invalidate_caches()
+        linecache.clearcache()
+        return _digest({}, [importlib.import_module("code_of_my_own").Own()], {})
+
+    assert digest(1) == digest(1) != digest(10)
+    assert _digest({}, [torch.nn.Identity()], {}) == _digest({}, [torch.nn.ReLU()], {})
