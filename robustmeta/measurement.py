@@ -202,7 +202,7 @@ def _own_source(kind: type) -> str:
 
 
 def _digest(attacks: Attacks, learners: Sequence[Learner | None], settings: Mapping[str, Any]) -> str:
-    """Eight digits that change with any weight, setting, version or own code, so that no stale outcome is gone on with."""
+    """Eight digits that change with any weight, setting, version or own code, so that nothing stale is gone on with."""
     seen = hashlib.sha256(repr((attacks, settings, versions())).encode())
     parts = [*attacks.values(), *(module for learner in filter(None, learners) for module in learner.modules())]
     for source in sorted({_own_source(type(part)) for part in parts}):
