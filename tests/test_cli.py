@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from PIL import Image
 
 from robustmeta.cli import main
+from robustmeta.cli.running import command_line
 
 TINY = """
 name: tiny
@@ -345,3 +347,49 @@ def test_every_class_of_torchattacks_is_listed_with_its_card_or_the_reason_it_is
     for name in torchattacks.__all__:
         assert f"torchattacks.{name} " in listed
     assert "--all is for attacks" in CliRunner().invoke(main, ["list", "learners", "--all"]).stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "processes", "line"),
+    [
+        (["/usr/bin/robustmeta", "bench", "my own.yaml"], "1", "robustmeta bench 'my own.yaml'"),
+        (["/x/robustmeta/__main__.py", "bench"], "2", "torchrun --nproc-per-node 2 -m robustmeta bench"),
+        (["mine.py", "bench", "mine.yaml"], "1", "python mine.py bench mine.yaml"),
+        (["mine.py", "bench"], "2", "torchrun --nproc-per-node 2 mine.py bench"),
+    ],
+)
+def test_the_command_of_a_report_is_the_one_that_was_typed(monkeypatch, argv, processes, line):
+    monkeypatch.setattr(sys, "argv", argv)
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    assert command_line() == line
+
+
+@pytest.mark.parametrize(("command", "goes_on"), [("train", True), ("list", False)])
+def test_an_interruption_promises_no_more_than_holds(monkeypatch, command, goes_on):
+    def interrupt(context, *arguments, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main.commands[command], "invoke", interrupt)
+    result = CliRunner().invoke(main, [command, "learners"])
+    assert result.exit_code == 130
+    assert ("goes on from here" in result.stderr) == goes_on
+
+
+def test_validation_classes_of_few_images_keep_no_row_from_training(tmp_path):
+    for split in ("train", "val", "test"):
+        for label in range(3):
+            at = tmp_path / "mine" / split / f"class {split} {label}"
+            at.mkdir(parents=True)
+            for number in range(3):
+                pixels = torch.randint(0, 256, (28, 28), dtype=torch.uint8)
+                Image.fromarray(pixels.numpy()).save(at / f"{number}.png")
+    recipe = tmp_path / "small.yaml"
+    small = TINY.replace("{name: glyphs}", "{name: folder, path: mine, channels: 1}").replace(
+        "queries: 3", "queries: 2"
+    )
+    recipe.write_text(small)
+    out = tmp_path / "out"
+    robustmeta("train", recipe, "--row", "protonet-aq", "--out", out, "--data-root", tmp_path, "--threads", "1")
+    assert (out / "checkpoints" / "protonet-aq.pt").is_file()
+    recipe.write_text(small.replace("shots: 1", "shots: 3"))
+    assert "asked of folder/" in refused("train", recipe, "--out", tmp_path / "x", "--data-root", tmp_path)
