@@ -27,10 +27,12 @@ class Inquiry:
     ways: int
     defense: str
 
-    def reference(self, threat: Threat | None = None, steps: int = STEPS, **settings: bool | int) -> ProjectedGradient:
-        """Projected gradient on the margin, from one random start, until it fools."""
+    def reference(
+        self, threat: Threat | None = None, steps: int | None = None, **settings: bool | int
+    ) -> ProjectedGradient:
+        """Projected gradient on the margin, `STEPS` steps from one random start, until it fools."""
         told = {"until_fooled": True, **settings}
-        return ProjectedGradient(threat or self.threat, steps, loss="margin", **told)  # type: ignore[arg-type]
+        return ProjectedGradient(threat or self.threat, steps or STEPS, loss="margin", **told)  # type: ignore[arg-type]
 
 
 def accuracy(right: Tensor) -> float:

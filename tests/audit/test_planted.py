@@ -335,8 +335,8 @@ def test_honest_learners_raise_no_failure(honest, episodes, name, norm) -> None:
 def brief(monkeypatch) -> None:
     """A full audit of two episodes and fewer steps and queries."""
     fewer = {
-        "full.AUDITED": 18, "inquiry.STEPS": 8, "rivals.QUERIES": 40, "rivals.NOISES": 20, "sweep.FAR": 40,
-        "exhaustion.CORNERS": 16,
+        "full.AUDITED": 18, "inquiry.STEPS": 8, "exhaustion.STEPS": 8, "exhaustion.CORNERS": 16, "rivals.QUERIES": 40,
+        "rivals.NOISES": 20, "sweep.FAR": 40,
     }  # fmt: skip
     for name, value in fewer.items():
         monkeypatch.setattr(f"robustmeta.audit.{name}", value)
@@ -344,7 +344,7 @@ def brief(monkeypatch) -> None:
 
 @pytest.mark.parametrize("name", ["protonet", "maml-aq"])
 def test_honest_learners_raise_no_failure_in_the_full_audit(honest, episodes, brief, name) -> None:
-    strong = {"pgd": PGD(0.05, steps=20), "margin": PGD(0.05, steps=100, loss="margin", restarts=5)}
+    strong = {"pgd": PGD(0.05, steps=20), "margin": PGD(0.05, steps=20, loss="margin", restarts=5)}
     table = evaluate(honest(name), episodes(), strong, 2, twin=honest(), audit="full")
     assert not fails(table)
     control = {"S13"} if "aq" in name else set()  # which is for undefended learners
@@ -375,5 +375,5 @@ def test_a_suite_too_weak_for_its_learner_is_caught_in_the_full_audit(honest, ep
 
     table = evaluate(honest(), episodes(), {"own": Short()}, 2, audit="full")
     assert verdict(table, "S17", "own") == "fail"
-    strong = {"own": Short(), "margin": PGD(0.05, steps=100, loss="margin", restarts=5)}
+    strong = {"own": Short(), "margin": PGD(0.05, steps=20, loss="margin", restarts=5)}
     assert verdict(evaluate(honest(), episodes(), strong, 2, audit="full"), "S17") != "fail"
