@@ -27,15 +27,22 @@ def test_the_suites_standard_and_autoattack_agree(defense) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "rows"), [("reference-cifar-fs-5w5s", 14), ("reference-omniglot-5w1s-recommended", 4)]
+    ("name", "rows", "tasks"),
+    [
+        ("reference-cifar-fs-5w5s", 14, 50),
+        ("reference-omniglot-5w1s-recommended", 4, 50),
+        ("reference-omniglot-20w1s", 7, 10),
+    ],
 )
-def test_the_reference_rows_keep_under_autoattack_what_standard_leaves_them_on_the_same_tasks(name, rows) -> None:
+def test_the_reference_rows_keep_under_autoattack_what_standard_leaves_them_on_the_same_tasks(
+    name, rows, tasks
+) -> None:
     standard, autoattack = (
         read_rows(REPORTS / folder / "episodes.csv").set_index(["row", "episode"])
         for folder in (name, f"{name}-autoattack")
     )
     same = standard.loc[autoattack.index]
-    assert autoattack.groupby("row").size().eq(50).all()
+    assert autoattack.groupby("row").size().eq(tasks).all()
     assert same["clean"].equals(autoattack["clean"])
     above = (same["worst"] - autoattack["worst"]).groupby("row").mean()
     assert len(above) == rows
