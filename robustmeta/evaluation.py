@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from robustmeta.attacks.base import Attack, Threat, traits_of
+from robustmeta.attacks.base import Attack, Threat, is_attack, traits_of
 from robustmeta.attacks.card import Suite, resolve, suite_of
 from robustmeta.attacks.support.base import SupportAttack
 from robustmeta.audit import PROBED, Finding, full_audit, judge
@@ -174,7 +174,7 @@ def about_learner(learner: Learner, tasks: Episodes, suite: Suite | None) -> dic
 
 def _shared_threat(attacks: Mapping[str, Attack | SupportAttack], wanted: Threat | None) -> Threat:
     for name, attack in attacks.items():
-        if not isinstance(getattr(attack, "threat", None), Threat):
+        if not is_attack(attack):
             raise RobustMetaError(f"the attack {name!r} is {attack!r}; it must be one that has a threat, as PGD(0.1)")
     threats = {name: attack.threat for name, attack in attacks.items()}
     shared = wanted or next(iter(threats.values()), Threat())

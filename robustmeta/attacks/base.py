@@ -116,6 +116,11 @@ def bound_to(attack: Attack, batch: EpisodeBatch, meter: Meter | None = None) ->
     return attack.bound(batch, Meter() if meter is None else meter) if isinstance(attack, EpisodeAttack) else attack
 
 
+def is_attack(thing: object) -> bool:
+    """Whether it can be called and has a threat that it is held to."""
+    return callable(thing) and isinstance(getattr(thing, "threat", None), Threat)
+
+
 def traits_of(attack: object) -> Traits:
     """What an attack says of itself; a white-box attack on queries unless it says other."""
     traits: Traits = getattr(attack, "traits", Traits())

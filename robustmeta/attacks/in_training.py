@@ -1,6 +1,6 @@
 """Attacks that may craft in training: white-box ones, on queries."""
 
-from robustmeta.attacks.base import Attack, Threat, traits_of
+from robustmeta.attacks.base import Attack, Threat, is_attack, traits_of
 from robustmeta.attacks.card import card
 from robustmeta.errors import RobustMetaError
 
@@ -12,7 +12,7 @@ def training_attack(attack: object, threat: Threat) -> Attack:
         if not found.safe_in_training:
             raise RobustMetaError(f"the attack {attack!r} is not safe in training; pgd-7 is")
         return found.build(threat)
-    if not callable(attack) or not isinstance(getattr(attack, "threat", None), Threat):
+    if not is_attack(attack):
         raise RobustMetaError(
             f"attack is {attack!r}; it must be the name of a card, as pgd-7, or have a threat, as PGD()"
         )

@@ -5,7 +5,7 @@ from abc import abstractmethod
 import torch
 from torch import Tensor
 
-from robustmeta.attacks.base import Attack, craft
+from robustmeta.attacks.base import Attack, craft, is_attack
 from robustmeta.batch import EpisodeBatch, Queries
 from robustmeta.defenses.base import Defense, stack
 from robustmeta.errors import RobustMetaError, unknown
@@ -37,7 +37,7 @@ class QueryDefense(Defense):
                 f"{type(self).__name__} attacks images in [0, 1], which those of {inside.defense} leave; "
                 "set its clip to true"
             )
-        if not callable(attack) or not hasattr(attack, "threat"):
+        if not is_attack(attack):
             raise RobustMetaError(f"the attack is {attack!r}; it must be one that has a threat, as PGD(0.1, steps=7)")
         self.attack, self.precision = attack, precision
 
