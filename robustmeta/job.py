@@ -196,7 +196,7 @@ class Job:
             recipe, self.source, "train", self.root, self.device, at,
             **sizes, queries=training.queries, seed=training.seed,
         )  # fmt: skip
-        held = episodes_of(recipe, self.source, "val", self.root, self.device, at, **sizes, queries=1, seed=0)
+        held = episodes_of(recipe, self.source, "val", self.root, "cpu", at, **sizes, queries=1, seed=0)
         queries = min(5, min(held.counts) - training.shots)  # too few images must not keep a row from being trained
         glance = episodes_of(recipe, self.source, "val", self.root, self.device, at, **sizes, queries=queries, seed=0)
         return episodes, glance

@@ -204,8 +204,9 @@ def _own_source(kind: type) -> str:
 def _digest(attacks: Attacks, learners: Sequence[Learner | None], settings: Mapping[str, Any]) -> str:
     """Eight digits that change with any weight, setting, version or own code, so that nothing stale is gone on with."""
     seen = hashlib.sha256(repr((attacks, settings, versions())).encode())
-    parts = [*attacks.values(), *(module for learner in filter(None, learners) for module in learner.modules())]
-    for source in sorted({_own_source(type(part)) for part in parts}):
+    modules = (module for learner in filter(None, learners) for module in learner.modules())
+    kinds = {type(part) for part in (*attacks.values(), *modules)}
+    for source in sorted({_own_source(kind) for kind in kinds}):
         seen.update(source.encode())
     for learner in filter(None, learners):
         for name, weight in learner.state_dict().items():

@@ -1,13 +1,13 @@
 """The page put together: its sections, its style and its script in one file that asks the network for nothing."""
 
 import base64
-import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from string import Template
 
 import pandas as pd
+import yaml
 
 from robustmeta.report.conduct import conduct
 from robustmeta.report.drops import DROPPED, drops
@@ -78,8 +78,8 @@ def html_page(
 
 
 def _name_in(recipe_text: str) -> str:
-    named = re.search(r"^name: (\S.*)$", recipe_text, re.MULTILINE)
-    return named[1] if named else ""
+    content = yaml.safe_load(recipe_text)
+    return str(content.get("name", "")) if isinstance(content, Mapping) else ""
 
 
 def _part(name: str) -> str:
